@@ -1,0 +1,121 @@
+"""What a user declares: feature groups over windows, and features of the event itself.
+
+A declaration holds no state and computes nothing: featurestore.layout turns a group into bytes, featurestore.plan a list of
+declarations into columns of the served vector.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from featurestore.errors import DefinitionError
+from featurestore.events import Event
+
+
+class Aggregate(StrEnum):
+    """What is computed of a field's values (or, for Count, of the events) in a window."""
+
+    COUNT = "count"
+    SUM = "sum"
+    MEAN = "mean"
+    STD = "std"  # population standard deviation: 0 for a single value
+    MIN = "min"
+    MAX = "max"
+
+
+Count, Sum, Mean, Std, Min, Max = (
+    Aggregate.COUNT,
+    Aggregate.SUM,
+    Aggregate.MEAN,
+    Aggregate.STD,
+    Aggregate.MIN,
+    Aggregate.MAX,
+)
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def seconds(duration: str) -> int:
+    """A duration such as "90s", "5m", "1h", "7d" or "2w", in seconds; DefinitionError for anything else.
+
+    >>> seconds("5m")
+    300
+    """
+    number, unit = duration[:-1], duration[-1:]
+    if not number.isascii() or not number.isdigit() or unit not in _UNITS or int(number) == 0:
+        raise DefinitionError(
+            f"{duration!r} is not a duration; write a whole number and one of s, m, h, d, w, such as '5m'"
+        )
+    return int(number) * _UNITS[unit]
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """A feature group: aggregates of one event's fields, kept for each entity, over sliding windows.
+
+    ``by`` names the entity (one field of ``event``, or several); ``read_by`` the fields of the scored event that hold the
+    entity, where they are called otherwise. ``fields`` maps a field to its aggregates; ``aggregates`` are those of the events
+    themselves (Count). Each window has ``tiles`` tiles: at time q a window W covers [floor(q - W, tile), q]. Events up to
+    ``lateness_tiles`` tiles behind the entity's newest still find their whole window. An event's own vector excludes the event
+    unless ``including_self``. An entity whose id is None or one of ``missing`` is never aggregated; its features are NaN.
+    """
+
+    event: type[Event]
+    by: str | tuple[str, ...]
+    fields: Mapping[str, Sequence[Aggregate]] = MappingProxyType({})
+    aggregates: Sequence[Aggregate] = ()
+    windows: Sequence[str] = ()
+    tiles: int = 12
+    lateness_tiles: int = 2
+    including_self: bool = False
+    read_by: str | tuple[str, ...] | None = None
+    missing: tuple[str | int, ...] = ("", "unknown", 0)
+    name: str | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The number in a field of the scored event, as it is; None is missing."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A text field of the scored event as a category.
+
+    Its value in the served vector is the CRC-32 of its UTF-8 bytes, exact in a double: it depends on no model's vocabulary, so
+    that training, champion and canary read the same vector. Each model maps the codes to its own vocabulary.
+    """
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class HourOfDay:
+    """Hour of a time field (seconds since the epoch), 0 up to 24 with fractions, in UTC shifted by ``utc_offset_hours``."""
+
+    field: str
+    utc_offset_hours: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfWeek:
+    """Day of the week of a time field, 0 (Monday) to 6, in UTC shifted by ``utc_offset_hours``."""
+
+    field: str
+    utc_offset_hours: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One declared feature divided by another, both by name; missing where the divisor is missing or 0."""
+
+    name: str
+    numerator: str
+    denominator: str
+
+
+Feature = On | Raw | Category | HourOfDay | DayOfWeek | Ratio

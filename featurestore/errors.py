@@ -1,0 +1,33 @@
+"""What can go wrong in the feature store.
+
+FeatureStoreError
+├── DefinitionError      a pipeline's features contradict each other or the event contracts
+├── LayoutError          a state in the store does not have the layout of its group
+├── StoreWentBackError   a fence is lower than this worker left it: the store lost data
+├── FenceBeyondLogError  a fence is past the end of its Kafka partition: the topic was recreated
+└── StoreConfigError     the store would lose state by its own configuration
+"""
+
+
+class FeatureStoreError(Exception):
+    """Base of every error of this package."""
+
+
+class DefinitionError(FeatureStoreError):
+    """A feature definition is wrong; the message names it and the change that mends it."""
+
+
+class LayoutError(FeatureStoreError):
+    """A stored state is not of its group's layout; the message names the key."""
+
+
+class StoreWentBackError(FeatureStoreError):
+    """The store lost merges it had acknowledged; a restart seeks back and merges them again."""
+
+
+class FenceBeyondLogError(FeatureStoreError):
+    """The store counted events that its Kafka partition does not have."""
+
+
+class StoreConfigError(FeatureStoreError):
+    """The store is configured so that it may drop state."""

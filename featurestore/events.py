@@ -1,0 +1,161 @@
+"""Event contracts: what a record of a topic must look like, and a chunk of decoded events as columns.
+
+How bytes become events is left to streams.codec; what is computed from them to the other modules of this package.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from featurestore.errors import DefinitionError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Where a class of events lives and which of its fields play a part: topic, message key, event id, event time."""
+
+    topic: str
+    key: str
+    id: str
+    time: str
+
+
+class EventMeta(msgspec.StructMeta):
+    """Lets an event class say its contract in its class statement: ``class Sale(Event, topic="sales", ...)``."""
+
+    __contract__: Contract | None
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        topic: str | None = None,
+        key: str | None = None,
+        id: str | None = None,
+        time: str | None = None,
+        **options: Any,
+    ) -> "EventMeta":
+        cls = super().__new__(mcls, name, bases, namespace, frozen=True, **options)
+        cls.__contract__ = None
+        if topic is not None:
+            given = {"key": key, "id": id, "time": time}
+            fields = set(cls.__struct_fields__)  # type: ignore[attr-defined]
+            for role, chosen in given.items():
+                if chosen not in fields:
+                    raise DefinitionError(
+                        f"event {name}: {role}={chosen!r} is not one of its fields; choose one of {', '.join(sorted(fields))}"
+                    )
+            cls.__contract__ = Contract(topic=topic, **given)  # type: ignore[arg-type]
+        return cls
+
+
+class Event(msgspec.Struct, metaclass=EventMeta):
+    """Base of event contracts: a msgspec Struct with the topic it is read from.
+
+    Constraints are declared with ``Annotated[float, msgspec.Meta(ge=..., le=...)]``; a record that breaks one goes to the
+    dead-letter topic. An aggregated field needs both bounds: sums are kept on a grid derived from them (docs/decisions.md).
+
+    >>> from typing import Annotated
+    >>> from msgspec import Meta
+    >>> class Sale(Event, topic="sales", key="shop", id="sale_id", time="at"):
+    ...     sale_id: str
+    ...     shop: str
+    ...     amount: Annotated[float, Meta(ge=0, le=10_000)]
+    ...     at: float  # seconds since the epoch, UTC
+    >>> contract(Sale).topic
+    'sales'
+    """
+
+
+def contract(event: type[Event]) -> Contract:
+    """The event's contract; DefinitionError where the class statement has none."""
+    found = event.__contract__
+    if found is None:
+        raise DefinitionError(
+            f"event {event.__name__} names no topic; write class {event.__name__}(Event, topic=..., key=..., id=..., time=...)"
+        )
+    return found
+
+
+class Source(NamedTuple):
+    """One partition of one topic: where offsets count."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Consecutive accepted events of one partition; every array has one entry an event, in offset order.
+
+    ``offsets`` int64; ``ingested`` and ``times`` float64, seconds since the epoch (the broker's timestamp, the event's own time);
+    ``keys`` the records' raw keys.
+    """
+
+    event: type[Event]
+    source: Source
+    offsets: Ints
+    ingested: Floats
+    times: Floats
+    keys: list[bytes | None]
+    events: list[Any]
+    _columns: dict[str, list[Any]] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def column(self, name: str) -> list[Any]:
+        """One field of every event, as a list of Python objects; kept, so that the next caller gets the same list."""
+        found = self._columns.get(name)
+        if found is None:
+            found = self._columns[name] = [getattr(event, name) for event in self.events]
+        return found
+
+    def numbers(self, name: str) -> Floats:
+        """One field of every event as float64, shape (n,); None becomes NaN, False and True 0 and 1, -0.0 becomes 0.0."""
+        return np.array(self.column(name), dtype=np.float64) + 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """What the contract says of one field: its Python type's name, whether it may be None, and its bounds."""
+
+    kind: str  # "float", "int", "bool", "str" or "other"
+    nullable: bool
+    low: float | None
+    high: float | None
+
+
+def field_types(event: type[Event]) -> Mapping[str, FieldType]:
+    """Every field of the event's contract with its type and bounds (from ``msgspec.Meta(ge=..., le=...)``)."""
+    described = msgspec.inspect.type_info(event)
+    assert isinstance(described, msgspec.inspect.StructType)
+    return {entry.name: _field_type(entry.type) for entry in described.fields}
+
+
+_KINDS = {
+    msgspec.inspect.FloatType: "float",
+    msgspec.inspect.IntType: "int",
+    msgspec.inspect.BoolType: "bool",
+    msgspec.inspect.StrType: "str",
+}
+
+
+def _field_type(described: msgspec.inspect.Type) -> FieldType:
+    options = list(described.types) if isinstance(described, msgspec.inspect.UnionType) else [described]
+    solid = [option for option in options if not isinstance(option, msgspec.inspect.NoneType)]
+    if len(solid) != 1:
+        return FieldType("other", len(solid) != len(options), None, None)
+    kind = _KINDS.get(type(solid[0]), "other")
+    low, high = (0.0, 1.0) if kind == "bool" else (getattr(solid[0], "ge", None), getattr(solid[0], "le", None))
+    return FieldType(kind, len(solid) != len(options), low, high)
