@@ -5,9 +5,8 @@ declarations into columns of the served vector.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from featurestore.errors import DefinitionError
 from featurestore.events import Event
@@ -44,9 +43,7 @@ def seconds(duration: str) -> int:
     """
     number, unit = duration[:-1], duration[-1:]
     if not number.isascii() or not number.isdigit() or unit not in _UNITS or int(number) == 0:
-        raise DefinitionError(
-            f"{duration!r} is not a duration; write a whole number and one of s, m, h, d, w, such as '5m'"
-        )
+        raise DefinitionError(f"{duration!r} is not a duration; write a whole number and one of s, m, h, d, w, such as '5m'")
     return int(number) * _UNITS[unit]
 
 
@@ -63,7 +60,7 @@ class On:
 
     event: type[Event]
     by: str | tuple[str, ...]
-    fields: Mapping[str, Sequence[Aggregate]] = MappingProxyType({})
+    fields: Mapping[str, Sequence[Aggregate]] = field(default_factory=dict)
     aggregates: Sequence[Aggregate] = ()
     windows: Sequence[str] = ()
     tiles: int = 12

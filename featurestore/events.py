@@ -49,7 +49,7 @@ class EventMeta(msgspec.StructMeta):
         cls.__contract__ = None
         if topic is not None:
             given = {"key": key, "id": id, "time": time}
-            fields = set(cls.__struct_fields__)  # type: ignore[attr-defined]
+            fields = set(cls.__struct_fields__)
             for role, chosen in given.items():
                 if chosen not in fields:
                     raise DefinitionError(
