@@ -1,11 +1,11 @@
 """What can go wrong with the embedded stack.
 
-    EmbeddedError            anything below; its text is for the user and names the remedy
-    ├── MissingPart          a program or a package is not there: what to install, or what to set instead
-    ├── FetchFailed          a jar could not be downloaded
-    ├── JarMismatch          a jar is not the one the lock names; it is never run
-    ├── ServerFailed         a server of ours ended, or did not answer in time: the last lines of its log
-    └── NoAnswer             a server somebody else runs (an address from the environment) does not answer
+EmbeddedError            anything below; its text is for the user and names the remedy
+├── MissingPart          a program or a package is not there: what to install, or what to set instead
+├── FetchFailed          a jar could not be downloaded
+├── JarMismatch          a jar is not the one the lock names; it is never run
+├── ServerFailed         a server of ours ended, or did not answer in time: the last lines of its log
+└── NoAnswer             a server somebody else runs (an address from the environment) does not answer
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ It runs as a script with `python -I -S`, imports only the standard library, and 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -107,27 +108,21 @@ def _end(server: subprocess.Popen[bytes], *, gently: bool) -> None:
     if gently:
         _kill_group(server.pid, signal.SIGTERM)
         _kill_group(server.pid, signal.SIGCONT)  # it may be paused
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(GRACE_SECONDS)
             return
-        except subprocess.TimeoutExpired:
-            pass
     _kill_group(server.pid, signal.SIGKILL)
     server.wait()
 
 
 def _kill_group(group: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _tell(line: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the owner is gone; the pipe on stdin says so too
         os.write(1, f"{line}\n".encode())
-    except OSError:
-        pass  # the owner is gone; the pipe on stdin says so too
 
 
 if __name__ == "__main__":

@@ -142,8 +142,7 @@ def _check(jar: Jar, path: Path, remedy: str) -> None:
     found = sha256_of(path)
     if found != jar.sha256:
         raise JarMismatch(
-            f"{jar.file_name} is not the locked one (SHA-256 {found[:16]}…, locked {jar.sha256[:16]}…) "
-            f"and was refused: {remedy}."
+            f"{jar.file_name} is not the locked one (SHA-256 {found[:16]}…, locked {jar.sha256[:16]}…) and was refused: {remedy}."
         )
 
 

@@ -136,11 +136,13 @@ class EmbeddedServer(ABC):
         self._directory, self._ports = None, []
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def _started(self) -> GuardedProcess:
@@ -153,13 +155,17 @@ class EmbeddedServer(ABC):
         self._ports = self._ports or free_ports(self.port_count)
         self._prepare()
         before, self._process = self._process, None
-        ephemeral = self._directory if self._given_dir is None else None
         try:
-            self._process = GuardedProcess(self._command(), log=self.log, remove=ephemeral)
+            self._process = GuardedProcess(self._command(), log=self.log, remove=self._ephemeral)
         finally:
             if before is not None:
                 before.release()  # only now: until here the former guardian minds the data
         self._wait_until_it_answers(self._process)
+
+    @property
+    def _ephemeral(self) -> Path | None:
+        """The directory that goes with the server; none when the caller gave one."""
+        return self._directory if self._given_dir is None else None
 
     def _make_directory(self) -> Path:
         if self._given_dir is None:

@@ -1,0 +1,59 @@
+"""Whether a Kafka or a Redis that somebody else runs answers; addresses are shown without their passwords."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlsplit
+
+from streams.embedded.errors import NoAnswer
+
+ANSWER_SECONDS = 10.0
+
+
+def kafka_answers(bootstrap_servers: str, *, timeout_seconds: float) -> bool:
+    """Whether a broker lists itself in the cluster's metadata within the timeout."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    client = AdminClient(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "log_level": 0,  # refused connections are this function's answer, not news
+            "socket.connection.setup.timeout.ms": 2000,
+            "reconnect.backoff.max.ms": 200,
+        }
+    )
+    try:
+        return bool(client.list_topics(timeout=timeout_seconds).brokers)
+    except KafkaException:
+        return False
+
+
+def check_kafka(bootstrap_servers: str, *, timeout_seconds: float = ANSWER_SECONDS) -> None:
+    """NoAnswer when no broker answers."""
+    started = time.monotonic()
+    if not kafka_answers(bootstrap_servers, timeout_seconds=timeout_seconds):
+        raise NoAnswer(
+            f"No Kafka broker answered at {bootstrap_servers} within {time.monotonic() - started:.0f} s: start it, "
+            "correct KAFKA_BOOTSTRAP_SERVERS, or unset it to have an embedded one."
+        )
+
+
+def check_redis(url: str, *, timeout_seconds: float = ANSWER_SECONDS) -> dict[str, object]:
+    """Redis' INFO; NoAnswer when it does not answer."""
+    import redis
+
+    try:
+        with redis.Redis.from_url(url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds) as client:
+            return dict(client.info())
+    except (redis.RedisError, ValueError) as error:  # ValueError: not a URL
+        raise NoAnswer(
+            f"Redis did not answer at {without_password(url)} ({type(error).__name__}): start it, "
+            "correct REDIS_URL, or unset it to have an embedded one."
+        ) from error
+
+
+def without_password(url: str) -> str:
+    """The address of a Redis URL, fit for a terminal and a log."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

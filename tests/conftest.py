@@ -1,0 +1,65 @@
+"""What every test may use: one real Kafka and one real Redis for the session, started when first asked for.
+
+KAFKA_BOOTSTRAP_SERVERS and REDIS_URL make the session use those instead; Redis' database is then emptied only where
+a test asks for `redis_client`, so name one that holds nothing else.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis as redis_package
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.embedded import Stack
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Bootstrap servers of a real Kafka."""
+    with Stack.start(redis=False) as stack:
+        yield stack.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """URL of a real Redis."""
+    with Stack.start(kafka=False) as stack:
+        yield stack.redis_url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[redis_package.Redis]:
+    """A client of an empty database, emptied again afterwards."""
+    with redis_package.Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Turns a word into a name nobody else uses: topics, groups and pipelines share the session's broker."""
+    return lambda word: f"{word}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def topic_name(unique: Callable[[str], str]) -> str:
+    """A topic name nobody else uses; the topic does not exist yet."""
+    return unique("topic")
+
+
+@pytest.fixture
+def make_topic(kafka: str, unique: Callable[[str], str]) -> Callable[..., str]:
+    """`make_topic("departures", partitions=4, **config)` creates a topic and returns its unique name."""
+    admin = AdminClient({"bootstrap.servers": kafka})
+
+    def make(word: str = "topic", *, partitions: int = 1, **config: str) -> str:
+        name = unique(word)
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
+        admin.create_topics([topic])[name].result(timeout=30)
+        return name
+
+    return make
