@@ -1,0 +1,1 @@
+"""Stories that run on real or generated data, one folder each."""
