@@ -20,6 +20,8 @@ def download_bar(console: Console | None = None) -> Iterator[Progress]:
     task = bars.add_task("jars", total=None)
 
     def show(done_bytes: int, total_bytes: int) -> None:
+        if done_bytes == 0 and not bars.console.is_terminal:  # a log gets a line in place of a bar
+            bars.console.print(f"Fetching Apache Kafka, once: {total_bytes / 1e6:.0f} MB")
         if not bars.live.is_started:
             bars.start()
         bars.update(task, completed=done_bytes, total=total_bytes)
