@@ -1,0 +1,166 @@
+"""What a consumer does when partitions come and go: drain and commit, seek, forget.
+
+Order on revocation (pitfall 5): stop the flow, wait for running handlers (bounded), commit what they finished, let
+Faust do its part, void the tickets. Order on assignment (pitfall 7): no fetch of older positions under way, seek to
+the committed offsets, ask the hook where to start instead, seek there; only then the flow resumes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Set
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError
+
+from streams.chunk import TP, Chunking
+from streams.errors import AssignmentTimeout
+from streams.fetching import Fetched
+from streams.progress import Progress
+from streams.scheduler import Backlog
+
+logger = logging.getLogger(__name__)
+
+COMMIT_TRIES = 3  # a commit that finds another under way waits for it and does nothing
+
+
+class AssignmentMixin:
+    app: Any
+    chunking: Chunking
+    progress: Progress
+    backlog: Backlog
+    _thread: Any
+    _wake: asyncio.Event
+    _fetching: asyncio.Future[Fetched] | None
+    _unchunked: list[tuple[TP, Any]]
+    _heard: dict[TP, float]
+    _read_offset: dict[TP, int | None]
+    _committed_offset: dict[TP, int | None]
+    _seeking: bool
+
+    async def on_partitions_revoked(self, revoked: Set[TP]) -> None:
+        """Faust would drop what is done and uncommitted before it waits for what runs (pitfall 5)."""
+        self.stop_flow()
+        self.app.flow_control.suspend()
+        self.app.flow_control.clear()
+        await self._stop_fetching()
+        await self.drain()
+        await self._commit_done()
+        await super().on_partitions_revoked(revoked)  # type: ignore[misc]
+        self.progress.void()
+        self._forget_positions()
+        await self._call_hook(revoked)
+
+    async def _call_hook(self, revoked: Set[TP]) -> None:
+        if revoked and not self.app.should_stop:
+            try:
+                await self.chunking.hooks.on_revoked({TP(*tp) for tp in revoked})
+            except Exception as error:
+                await self.app.crash(error)
+
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets, or where the hook wants to start.
+
+        Bounded here: the caller's own time limit would end Faust's recovery loop without a word, and the worker would
+        stay assigned and idle.
+        """
+        limit = 0.8 * self.app.conf.broker_request_timeout
+        try:
+            async with asyncio.timeout(limit):
+                await self._seek_all()
+        except IllegalStateError:
+            raise  # rebalanced again meanwhile; Faust's recovery starts over
+        except TimeoutError:
+            await self.app.crash(AssignmentTimeout(limit))
+        except Exception as error:
+            await self.app.crash(error)
+
+    async def _seek_all(self) -> None:
+        self._seeking = True
+        try:
+            await self._stop_fetching()
+            self._forget_positions()
+            committed = {TP(*tp): offset for tp, offset in (await self.seek_to_committed()).items()}
+            starts = await self._starts(committed)
+            if fresh := [TopicPartition(*tp) for tp, offset in committed.items() if offset is None and tp not in starts]:
+                # aiokafka leaves these where an interrupted fetch may have moved them
+                await self._thread.seek_to_beginning(*fresh)
+            await self._seek_to({tp: o for tp, o in committed.items() if o == 0} | dict(starts))
+            for tp, offset in (committed | dict(starts)).items():
+                self._start_at(tp, offset, committed.get(tp))
+        finally:
+            self._seeking = False
+
+    async def _starts(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
+        chunked = {tp: offset for tp, offset in committed.items() if tp.topic in self.chunking.topics}
+        starts = await self.chunking.hooks.on_assigned(chunked)
+        return {tp: offset for tp, offset in starts.items() if tp in chunked}
+
+    async def _seek_to(self, offsets: Mapping[TP, int]) -> None:
+        if offsets:
+            await self._thread.seek_wait({TopicPartition(*tp): offset for tp, offset in offsets.items()})
+
+    def _start_at(self, tp: TP, offset: int | None, committed: int | None) -> None:
+        self._read_offset[tp] = offset if offset else None
+        self._committed_offset[tp] = committed if committed else None
+        self.backlog.start_at(tp, offset or 0)
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        """Faust's own entry for a seek by hand; buffered records of the partition are dropped (pitfall 7)."""
+        tp = TP(*partition)
+        self._seeking = True
+        try:
+            await self._stop_fetching()
+            await super().seek(TopicPartition(*tp), offset)  # type: ignore[misc]
+            self._start_at(tp, offset, self._committed_offset.get(tp))
+        finally:
+            self._seeking = False
+            self._wake.set()
+
+    async def _stop_fetching(self) -> None:
+        """Let the fetch under way report, so that none crosses a seek."""
+        if self._fetching is not None:
+            self._thread.interrupt_fetch()
+            await asyncio.wait([self._fetching])
+
+    def _forget_positions(self) -> None:
+        self.backlog.clear()
+        self._unchunked.clear()
+        self._heard.clear()
+
+    def stop_flow(self) -> None:
+        super().stop_flow()  # type: ignore[misc]
+        self._wake.set()
+
+    def resume_flow(self) -> None:
+        super().resume_flow()  # type: ignore[misc]
+        self._wake.set()
+
+    async def drain(self) -> None:
+        """Wait for the running handlers, bounded (pitfalls 5, 18); those that outlive it are cancelled."""
+        running = self.progress.running()
+        if not running:
+            return
+        _, late = await asyncio.wait(running, timeout=self.chunking.drain_seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            logger.warning("%d chunks were not finished within %.1f s", len(late), self.chunking.drain_seconds)
+
+    async def _commit_done(self) -> None:
+        for _ in range(COMMIT_TRIES):
+            if not self.progress.done_partitions() or await self.commit():  # type: ignore[attr-defined]
+                return
+
+    async def wait_empty(self) -> None:
+        """Called by Faust on shutdown and revocation; its own loop has no bound and watches acknowledgements."""
+        await self.drain()
+        await self._commit_done()
+
+    async def seek_to_committed(self) -> Mapping[TP, int | None]:
+        if not self._thread.assignment():
+            return {}  # aiokafka asserts that there is one
+        offsets: Mapping[TP, int | None] = await super().seek_to_committed()  # type: ignore[misc]
+        return offsets

@@ -1,0 +1,63 @@
+"""Errors of streams.
+
+StreamError
+├── AssignmentTimeout      an assignment's start positions could not be settled in time
+├── CompiledStreamsMissing the pure-Python streams of Faust were loaded
+├── PublishError           a record was not acknowledged by the broker
+│   └── RecordTooLarge     a record exceeds what producer or topic allow
+└── TopicError             topics could not be listed or created
+    └── TopicsMissing      topics do not exist and may not be created
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class StreamError(Exception):
+    """Something at the Kafka ends went wrong."""
+
+
+class AssignmentTimeout(StreamError):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"The start positions of the assigned partitions were not known after {seconds:.0f} s. "
+            "Check that Kafka and Redis answer, then start the worker again."
+        )
+
+
+class CompiledStreamsMissing(StreamError):
+    def __init__(self) -> None:
+        super().__init__(
+            "Faust's compiled streams are not loaded; its Python ones acknowledge records of past assignments. "
+            "Unset NO_CYTHON and install a faust-streaming wheel for this platform."
+        )
+
+
+class PublishError(StreamError):
+    def __init__(self, topic: str, reason: str) -> None:
+        super().__init__(f"Publishing to {topic} failed: {reason}. The source records stay uncommitted.")
+        self.topic = topic
+
+
+class RecordTooLarge(PublishError):
+    def __init__(self, topic: str, size_bytes: int) -> None:
+        super().__init__(
+            topic,
+            f"a record of {size_bytes} bytes is too large; raise max.message.bytes of the topic "
+            "(and the publisher's max_message_bytes), or publish less per record",
+        )
+        self.size_bytes = size_bytes
+
+
+class TopicError(StreamError):
+    """Topics could not be listed or created."""
+
+
+class TopicsMissing(TopicError):
+    def __init__(self, names: Sequence[str], reason: str) -> None:
+        self.names = tuple(sorted(names))
+        super().__init__(
+            f"Topics missing and not created ({reason}): {', '.join(self.names)}. "
+            "Create them, or grant this client Create on the topics."
+        )

@@ -1,0 +1,106 @@
+"""The consumer's thread: aiokafka's consumer as we want it constructed, and one interruptible fetch at a time.
+
+Faust fixes aiokafka's fetch wait at 1500 ms and asks through a queue whose waiting calls cannot be withdrawn. Here a
+fetch is a task in the consumer's loop: an interruption either finds it waiting (nothing was drained, nothing is
+lost) or finds it finished (its records are delivered), so a seek never races with a fetch of older positions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiokafka
+from aiokafka.errors import ConsumerStoppedError
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+
+from streams.chunk import TP, Chunking, Record
+
+Fetched = Mapping[TP, Sequence[Record]]
+
+
+class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """aiokafka in its own thread and loop, so that heartbeats go on while a chunk computes."""
+
+    _fetch_task: asyncio.Task[Fetched] | None = None
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        chunking: Chunking = self.app.chunking
+        consumer._fetch_max_wait_ms = chunking.fetch_wait_ms
+        consumer._fetch_min_bytes = chunking.fetch_min_bytes
+        return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        chunking: Chunking = self.app.chunking
+        pace_fetches(self._consumer._fetcher, chunking)
+
+    def start_fetch(self, tps: set[TP], seconds: float, max_records: int) -> concurrent.futures.Future[Fetched]:
+        """Called from the main thread; the result is what was drained, perhaps nothing."""
+        return asyncio.run_coroutine_threadsafe(self._fetch(tps, seconds, max_records), self.thread_loop)
+
+    def interrupt_fetch(self) -> None:
+        """Let the fetch under way report now. Called from the main thread; harmless when there is none."""
+        self.thread_loop.call_soon_threadsafe(self._cancel_fetch)
+
+    def _cancel_fetch(self) -> None:
+        if self._fetch_task is not None:
+            self._fetch_task.cancel()
+
+    async def _fetch(self, tps: set[TP], seconds: float, max_records: int) -> Fetched:
+        self._fetch_task = asyncio.ensure_future(self._drain(tps, seconds, max_records))
+        try:
+            return await self._fetch_task
+        except asyncio.CancelledError:
+            return {}
+        finally:
+            self._fetch_task = None
+
+    async def _drain(self, tps: set[TP], seconds: float, max_records: int) -> Fetched:
+        consumer = self._ensure_consumer()
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError()
+        with fetcher._subscriptions.fetch_context():
+            drained: Fetched = await fetcher.fetched_records(tps, timeout=seconds, max_records=max_records)
+            return drained
+
+    def has_more(self, tp: TP) -> bool:
+        """Whether the broker holds records of `tp` that were not fetched, as far as its last response told."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        state = subscription and subscription.assignment and subscription.assignment.state_value(tp)
+        if not state:
+            return False
+        if not state.has_valid_position or state.highwater is None:
+            return True  # not heard of yet
+        return bool(state.position < state.highwater)
+
+
+def pace_fetches(fetcher: Any, chunking: Chunking) -> None:
+    """Short waits while data flow, long ones when all partitions are quiet.
+
+    At 5 ms a worker with nothing to do would send 200 requests a second, each naming every partition. Records
+    waiting in the fetcher mean flow; otherwise the wait grows to a quarter of the silence, and a single byte ends
+    it, so that the first record after a silence is not delayed. A partition still full must not hold back the
+    others of its broker, hence no prefetch backoff.
+    """
+    plan = fetcher._get_actions_per_node
+    fetcher._prefetch_backoff = 0
+    last_data = time.monotonic()
+
+    def paced(assignment: Any) -> Any:
+        nonlocal last_data
+        now = time.monotonic()
+        if fetcher._records:
+            last_data = now
+        quiet_ms = int((now - last_data) * 1000 / 4)
+        wait = min(max(quiet_ms, chunking.fetch_wait_ms), chunking.idle_fetch_wait_ms)
+        fetcher._fetch_max_wait_ms = wait
+        fetcher._fetch_min_bytes = chunking.fetch_min_bytes if wait == chunking.fetch_wait_ms else 1
+        return plan(assignment)
+
+    fetcher._get_actions_per_node = paced
