@@ -10,7 +10,6 @@ import numba as nb
 import numpy as np
 
 from featurestore.definitions import Aggregate
-from featurestore.events import Bools, Floats, Ints
 
 AGGREGATES = {name: code for code, name in enumerate(Aggregate)}
 _COUNT, _SUM, _MEAN, _STD, _MIN, _MAX = (AGGREGATES[a] for a in Aggregate)
@@ -90,6 +89,8 @@ def _aggregate(kind, total, count_slot, sum_slot, square_slot, mid):  # type: ig
     if kind == _MEAN:
         return mid + total[sum_slot] / count
     if kind == _STD:
+        if count == 1.0:  # the squares' grid would show as a deviation of up to half-range * 2^-15
+            return 0.0
         mean = total[sum_slot] / count
         return math.sqrt(max(0.0, total[square_slot] / count - mean * mean))
     return total[sum_slot]
@@ -97,7 +98,22 @@ def _aggregate(kind, total, count_slot, sum_slot, square_slot, mid):  # type: ig
 
 @nb.njit(cache=True)
 def serve(  # type: ignore[no-untyped-def]
-    states, readers, writers, times, contributions, including_self, tile_seconds, spans, rings, starts, ops, columns, mids, out, ages, late
+    states,
+    readers,
+    writers,
+    times,
+    contributions,
+    including_self,
+    tile_seconds,
+    spans,
+    rings,
+    starts,
+    ops,
+    columns,
+    mids,
+    out,
+    ages,
+    late,
 ):
     """One pass over events in order: each reads the states of its predecessors, then adds itself.
 
@@ -146,7 +162,7 @@ def merge(state, delta, rings, starts, ops):  # type: ignore[no-untyped-def]
         for k in range(rings[w] - 1, -1, -1):
             tile = head - k
             source = starts[w] + int(tile) % rings[w] * width
-            if delta[source] == 0.0 and k > 0:  # slot 0 counts events: an empty tile
+            if delta[source] == 0.0:  # slot 0 counts events: an empty tile
                 continue
             if _open_tile(state, w, tile, rings[w], starts[w], ops):
                 _combine(state[source : source + width], delta[source : source + width], ops)
@@ -183,4 +199,4 @@ def pack(deltas, rings, starts, ops, out, ends):  # type: ignore[no-untyped-def]
     return at
 
 
-__all__ = ["AGGREGATES", "Bools", "Floats", "Ints", "accumulate", "merge", "pack", "serve"]
+__all__ = ["AGGREGATES", "accumulate", "merge", "pack", "serve"]

@@ -12,6 +12,7 @@ tile, so a sum is a function of the set of events, not of their order.
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -182,11 +183,12 @@ def compile_group(on: On) -> Group:
 
 
 def _grid(field: FieldType) -> Grid:
-    assert field.low is not None and field.high is not None
+    assert field.low is not None
+    assert field.high is not None
     return Grid.of(field.low, field.high)
 
 
-def _slots(on: On, types: dict[str, FieldType]) -> tuple[Slot, ...]:
+def _slots(on: On, types: Mapping[str, FieldType]) -> tuple[Slot, ...]:
     found = [Slot("", "count", Op.ADD)]
     for field, aggregates in on.fields.items():
         needed = {what for aggregate in aggregates for what in _NEEDS[aggregate]}
@@ -201,7 +203,7 @@ def _fingerprint(on: On, by: tuple[str, ...], slots: tuple[Slot, ...], grids: di
     return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:12]
 
 
-def _check(name: str, on: On, by: tuple[str, ...], types: dict[str, FieldType]) -> None:
+def _check(name: str, on: On, by: tuple[str, ...], types: Mapping[str, FieldType]) -> None:
     def refuse(problem: str) -> None:
         raise DefinitionError(f"feature group {name!r}: {problem}")
 

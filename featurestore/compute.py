@@ -1,0 +1,127 @@
+"""From a chunk of events and its entities' states to served vectors and deltas, by way of the kernel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featurestore import kernel
+from featurestore.entities import Entities, Interner
+from featurestore.events import Bools, EventBatch, Floats, Ints
+from featurestore.layout import Group
+from featurestore.plan import FeaturePlan, GroupReads
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Touch:
+    """How events meet one group: for each event the row of the entity it reads and of the one it is added to (-1: none)."""
+
+    readers: Ints
+    writers: Ints
+    contributions: Floats  # (n, slots); zeros where the group is fed by another topic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupChunk:
+    """One group's part in one chunk: its entities, and how the events meet them."""
+
+    group: Group
+    entities: Entities
+    touch: Touch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """Served vectors: float64 (n, features), NaN for missing; and what is worth knowing of each event.
+
+    ``ages`` float64 (n, groups), seconds since the entity's newest event in each group, NaN if it has none; ``late`` bool (n,):
+    a window's tail was no longer kept; ``missing`` bool (n,): an entity's id was null or declared missing.
+    """
+
+    vectors: Floats
+    ages: Floats
+    late: Bools
+    missing: Bools
+
+    @classmethod
+    def unfilled(cls, n: int, plan: FeaturePlan) -> "Served":
+        return cls(
+            vectors=np.full((n, len(plan.schema)), np.nan),
+            ages=np.full((n, len(plan.reads)), np.nan),
+            late=np.zeros(n, dtype=np.bool_),
+            missing=np.zeros(n, dtype=np.bool_),
+        )
+
+
+def touch(plan: FeaturePlan, group: Group, batch: EventBatch, interner: Interner) -> Touch:
+    """Which entities of the group this batch reads (if it is scored) and writes (if the group is fed by its topic)."""
+    none = np.full(len(batch), -1, dtype=np.int64)
+    scored, writes = batch.event is plan.scored, batch.event is group.on.event
+    writers = interner.rows([batch.column(field) for field in group.by]) if writes else none
+    if not scored:
+        readers = none
+    elif writes and group.read_by == group.by:
+        readers = writers
+    else:
+        readers = interner.rows([batch.column(field) for field in group.read_by])
+    contributions = group.contributions(batch) if writes else np.zeros((len(batch), len(group.slots)))
+    return Touch(readers, writers, contributions)
+
+
+def group_chunk(plan: FeaturePlan, group: Group, batch: EventBatch) -> GroupChunk:
+    """Interns a chunk's entities of one group."""
+    interner = Interner(plan.shards, group.on.missing)
+    touched = touch(plan, group, batch, interner)
+    return GroupChunk(group, interner.entities(), touched)
+
+
+def serve(
+    plan: FeaturePlan, batch: EventBatch, chunks: Sequence[GroupChunk], states: Sequence[Floats], applies: Sequence[Bools]
+) -> Served:
+    """The vectors of a scored batch. `chunks`, `states` (changed in place) and `applies` have one entry a group, in plan order.
+
+    applies bool (n,): which events the states do not contain yet (those above their shard's fence).
+    """
+    served = Served.unfilled(len(batch), plan)
+    for reads, chunk, state, applied in zip(plan.reads, chunks, states, applies, strict=True):
+        writers = np.where(applied, chunk.touch.writers, -1)
+        serve_group(plan, reads, state, Touch(chunk.touch.readers, writers, chunk.touch.contributions), batch.times, served)
+    fill_event_columns(plan, batch, served.vectors)
+    fill_ratios(plan, served.vectors)
+    return served
+
+
+def serve_group(plan: FeaturePlan, reads: GroupReads, states: Floats, touched: Touch, times: Floats, served: Served) -> None:
+    """One kernel pass: fills the group's columns, ages and flags in `served`; adds the events to `states`, in order."""
+    group = reads.group
+    out = np.full((len(times), len(reads.places)), np.nan)
+    ages = np.full(len(times), np.nan)
+    kernel.serve(
+        states, touched.readers, touched.writers, times, touched.contributions, group.on.including_self,
+        group.tile_seconds, group.spans, group.rings, group.starts, group.ops, reads.columns, reads.mids, out, ages, served.late,
+    )  # fmt: skip
+    served.vectors[:, reads.places] = out
+    served.ages[:, plan.reads.index(reads)] = ages
+    served.missing[touched.readers < 0] = True
+
+
+def fill_event_columns(plan: FeaturePlan, batch: EventBatch, vectors: Floats) -> None:
+    """Fills the columns that depend on the scored event alone."""
+    for column in plan.event_columns:
+        vectors[:, column.place] = column.compute(batch)
+
+
+def fill_ratios(plan: FeaturePlan, vectors: Floats) -> None:
+    """Fills the columns that are one column divided by another; the others must be filled."""
+    for ratio in plan.ratios:
+        above, below = vectors[:, ratio.numerator], vectors[:, ratio.denominator]
+        np.divide(above, below, out=vectors[:, ratio.place], where=below != 0)
+
+
+def deltas(chunk: GroupChunk, times: Floats, applies: Bools) -> Floats:
+    """What the events that `applies` picks add to each entity: states, float64 (entities, length)."""
+    group = chunk.group
+    out = np.tile(group.empty, (len(chunk.entities), 1))
+    writers = np.where(applies, chunk.touch.writers, -1)
+    kernel.accumulate(out, writers, times, chunk.touch.contributions, group.tile_seconds, group.rings, group.starts, group.ops)
+    return out

@@ -1,0 +1,68 @@
+"""States in this process's memory: for tests, offline runs and the in-memory driver. The plainest form of the Store port."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from featurestore import kernel
+from featurestore.errors import LayoutError
+from featurestore.events import Floats, Ints, Source
+from featurestore.layout import Group
+from featurestore.store import NEVER, UNREAD, Merge, Read, States
+
+
+class MemoryStore:
+    """See featurestore.store.Store."""
+
+    def __init__(self, shards: int = 16) -> None:
+        self._shards = shards
+        self._states: dict[str, dict[bytes, Floats]] = defaultdict(dict)
+        self._fences: dict[tuple[str, Source], Ints] = {}
+
+    def _fence(self, namespace: str, source: Source) -> Ints:
+        return self._fences.setdefault((namespace, source), np.full(self._shards, NEVER, dtype=np.int64))
+
+    async def fences(self, namespaces: Sequence[str], source: Source) -> list[Ints]:
+        return [self._fence(namespace, source).copy() for namespace in namespaces]
+
+    async def read(self, source: Source, reads: Sequence[Read]) -> list[States]:
+        return [self._read(source, read) for read in reads]
+
+    def _read(self, source: Source, read: Read) -> States:
+        held = self._states[read.namespace]
+        rows = [_checked(held.get(id, read.group.empty), read.group, id) for id in read.entities.ids]
+        states = np.array(rows).reshape(-1, read.group.length)
+        fences = np.full(self._shards, UNREAD, dtype=np.int64)
+        touched = read.entities.shards
+        fences[touched] = self._fence(read.namespace, source)[touched]
+        return States(states, fences)
+
+    async def merge(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
+        return [self._merge(source, merge) for merge in merges]
+
+    def _merge(self, source: Source, merge: Merge) -> Ints:
+        fences, held, group = self._fence(merge.namespace, source), self._states[merge.namespace], merge.group
+        found = np.full(self._shards, UNREAD, dtype=np.int64)
+        for shard in merge.shards:
+            found[shard] = fences[shard]
+            if fences[shard] != merge.expected[shard]:
+                continue
+            for row in np.flatnonzero(merge.entities.shards == shard):
+                state = held.setdefault(merge.entities.ids[row], group.empty.copy())
+                _checked(state, group, merge.entities.ids[row])
+                kernel.merge(state, merge.deltas[row], group.rings, group.starts, group.ops)
+            fences[shard] = merge.new
+        return found
+
+    async def dump(self, namespace: str) -> dict[bytes, bytes]:
+        return {id: state.tobytes() for id, state in self._states[namespace].items()}
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def _checked(state: Floats, group: Group, id: bytes) -> Floats:
+    if len(state) != group.length:
+        raise LayoutError(f"group {group.name}: a stored state has {len(state)} doubles, not {group.length}; drop its namespace")
+    return state

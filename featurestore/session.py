@@ -1,0 +1,169 @@
+"""The fence protocol: one assignment of one partition, from its first read to its last merge.
+
+What a partition's owner must know to count every event exactly once (design: ../shared features.md, "Exactly once, by fencing"):
+
+- the **fences** it has seen, per group and shard: events at or below a shard's fence are in that shard's states already;
+- **predicted_to**: every event up to it has been published, because a merge comes after its chunk's acknowledgement.
+
+tests/featurestore/test_protocol.py drives this code through random crashes, zombies and stores that go back in time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featurestore.compute import GroupChunk, Served, deltas, group_chunk, serve
+from featurestore.entities import NO_ENTITIES, Entities
+from featurestore.errors import FenceBeyondLogError, StoreWentBackError
+from featurestore.events import Bools, EventBatch, Floats, Ints, Source
+from featurestore.layout import Group
+from featurestore.plan import FeaturePlan
+from featurestore.store import UNREAD, Merge, Read, Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A chunk with what the store held of it: for each group of the plan (or, of a feed, for each group it writes).
+
+    ``fresh`` bool (n,): events not published yet, to be scored.
+    """
+
+    batch: EventBatch
+    chunks: tuple[GroupChunk, ...]
+    states: tuple[Floats, ...]
+    fresh: Bools
+
+
+class Session:
+    """Reads, serves and merges the chunks of one partition in offset order. Not for two chunks at once."""
+
+    def __init__(self, plan: FeaturePlan, store: Store, source: Source) -> None:
+        self._plan, self._store, self.source = plan, store, source
+        self._written = plan.written_by(source.topic)
+        self._fences: dict[str, Ints] = {}
+        self.predicted_to = -1
+
+    async def begin(self, committed: int | None, log_end: int | None = None) -> int | None:
+        """Reads the fences; the offset to start from where that is not the committed one (recovery seeks back), else None.
+
+        FenceBeyondLogError where a fence is at or past `log_end`: the topic was created anew.
+        """
+        fences = await self._store.fences([self._plan.namespace(group) for group in self._written], self.source)
+        self._fences = {group.name: found for group, found in zip(self._written, fences, strict=True)}
+        highest = max((int(found.max()) for found in fences), default=-1)
+        lowest = min((int(found.min()) for found in fences), default=None)
+        if log_end is not None and highest >= log_end:
+            raise FenceBeyondLogError(
+                f"{self.source.topic}/{self.source.partition} ends at {log_end}, but the feature store counted events up to "
+                f"{highest}: the topic was created anew; drop the namespaces of {self._plan.pipeline}, or restore the topic"
+            )
+        self.predicted_to = max(highest, (committed or 0) - 1)
+        if committed is not None and lowest is not None and lowest < committed - 1:
+            return lowest + 1
+        return None
+
+    async def read(self, batch: EventBatch) -> View:
+        """The chunk's states and fences in one round trip; a feed's events need no states, so nothing is asked."""
+        scored = batch.event is self._plan.scored
+        groups = self._plan.groups if scored else self._written
+        chunks = tuple(group_chunk(self._plan, group, batch) for group in groups)
+        states: tuple[Floats, ...] = ()
+        if scored:
+            reads = [Read(self._plan.namespace(chunk.group), chunk.group, chunk.entities) for chunk in chunks]
+            replies = await self._store.read(self.source, reads)
+            states = tuple(reply.states for reply in replies)
+            for chunk, reply in zip(chunks, replies, strict=True):
+                if chunk.group in self._written:
+                    self._saw(chunk.group, reply.fences)
+        return View(batch, chunks, states, batch.offsets > self.predicted_to)
+
+    def serve(self, view: View) -> Served:
+        """The served vectors; only rows of fresh events mean anything."""
+        applies = [self._applies(chunk, view.batch) for chunk in view.chunks]
+        return serve(self._plan, view.batch, view.chunks, view.states, applies)
+
+    async def merge(self, view: View, last_offset: int) -> None:
+        """Adds the chunk to the groups it feeds, once; `last_offset` is the chunk's last record, accepted or not.
+
+        Every fresh event of the chunk must have been published and acknowledged before.
+        """
+        pending = [self._merge(chunk, view.batch, last_offset) for chunk in view.chunks if chunk.group in self._written]
+        await self._merge_all([merge for merge in pending if merge.shards], view)
+        self.predicted_to = max(self.predicted_to, last_offset)
+
+    async def settle(self, offset: int) -> None:
+        """Moves every fence up to `offset` - 1, so that `offset` may be committed: all before it must have been merged."""
+        lagging = [
+            Merge(
+                namespace=self._plan.namespace(group),
+                group=group,
+                entities=NO_ENTITIES,
+                deltas=np.empty((0, group.length)),
+                shards=np.flatnonzero(self._fences[group.name] < offset - 1).tolist(),
+                expected=self._fences[group.name].copy(),
+                new=offset - 1,
+            )
+            for group in self._written
+        ]
+        await self._merge_all([merge for merge in lagging if merge.shards], None)
+
+    def _applies(self, chunk: GroupChunk, batch: EventBatch) -> Bools:
+        """Which events the shard of their entity does not contain yet."""
+        if chunk.group not in self._written:
+            return np.zeros(len(batch), dtype=np.bool_)
+        writers = chunk.touch.writers
+        shards = chunk.entities.shards[writers] if len(chunk.entities) else np.zeros(len(batch), dtype=np.int64)
+        return np.asarray((writers >= 0) & (batch.offsets > self._fences[chunk.group.name][shards]))
+
+    def _merge(self, chunk: GroupChunk, batch: EventBatch, new: int) -> Merge:
+        fences = self._fences[chunk.group.name]
+        applies = self._applies(chunk, batch)
+        rows = np.unique(chunk.touch.writers[applies])  # entities only read, or trimmed away, leave no trace in the store
+        entities = Entities([chunk.entities.ids[row] for row in rows.tolist()], chunk.entities.shards[rows])
+        return Merge(
+            namespace=self._plan.namespace(chunk.group),
+            group=chunk.group,
+            entities=entities,
+            deltas=deltas(chunk, batch.times, applies)[rows],
+            shards=np.unique(entities.shards).tolist(),
+            expected=fences.copy(),
+            new=new,
+        )
+
+    async def _merge_all(self, merges: Sequence[Merge], view: View | None) -> None:
+        """Merges; where a fence was higher than expected (another worker was here), trims the deltas and tries again."""
+        while merges:
+            replies = await self._store.merge(self.source, merges)
+            again = []
+            for merge, found in zip(merges, replies, strict=True):
+                asked = np.array(merge.shards)
+                done = asked[found[asked] == merge.expected[asked]]
+                self._fences[merge.group.name][done] = merge.new
+                self._saw(merge.group, np.where(found == merge.expected, UNREAD, found))
+                if len(done) < len(asked):
+                    again.append(self._trimmed(merge, view))
+            merges = [merge for merge in again if merge.shards]
+
+    def _trimmed(self, merge: Merge, view: View | None) -> Merge:
+        if view is not None:
+            chunk = next(chunk for chunk in view.chunks if chunk.group is merge.group)
+            return self._merge(chunk, view.batch, merge.new)
+        fences = self._fences[merge.group.name]
+        return Merge(
+            merge.namespace, merge.group, NO_ENTITIES, merge.deltas,
+            np.flatnonzero(fences < merge.new).tolist(), fences.copy(), merge.new,
+        )  # fmt: skip
+
+    def _saw(self, group: Group, found: Ints) -> None:
+        """Takes in fences just read: higher ones are another worker's merges, lower ones mean the store lost some."""
+        known = self._fences[group.name]
+        back = (found != UNREAD) & (found < known)
+        if back.any():
+            shard = int(np.flatnonzero(back)[0])
+            raise StoreWentBackError(
+                f"group {group.name}, shard {shard}: the fence of {self.source.topic}/{self.source.partition} is {found[shard]}, "
+                f"this worker left it at {known[shard]}: the store lost data; restart this worker, which then merges it again"
+            )
+        np.maximum(known, found, out=known)
+        self.predicted_to = max(self.predicted_to, int(known.max()))

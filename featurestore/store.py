@@ -1,0 +1,72 @@
+"""The port between the flow and wherever states lie. Every adapter passes tests/featurestore/test_store_conformance.py.
+
+A namespace holds one group's states in shards; every shard keeps a fence per source partition: the offset of the last event
+merged. A merge is compare-and-set on the fence, so that no event is ever counted twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from featurestore.entities import Entities
+from featurestore.events import Floats, Ints, Source
+from featurestore.layout import Group
+
+NEVER = -1  # the fence of a shard that has seen nothing of a source
+UNREAD = -2  # stands in a fences array for a shard that was not asked
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """Ask for the states of these entities, and the fences of the shards they live in."""
+
+    namespace: str
+    group: Group
+    entities: Entities
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class States:
+    """A read's answer: states float64 (entities, length), writable; fences int64 (shards,), UNREAD for untouched shards."""
+
+    states: Floats
+    fences: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Merge:
+    """Add deltas to the shards named, each if its fence is as expected, and move those fences to `new`.
+
+    ``deltas`` float64 (entities, length), see featurestore.compute; entities of shards not named are left out; ``expected``
+    int64 (all shards,).
+    """
+
+    namespace: str
+    group: Group
+    entities: Entities
+    deltas: Floats
+    shards: Sequence[int]
+    expected: Ints
+    new: int
+
+
+class Store(Protocol):
+    """Where feature states live."""
+
+    async def fences(self, namespaces: Sequence[str], source: Source) -> list[Ints]:
+        """Every shard's fence for a source, int64 (shards,) for each namespace; NEVER where there is none."""
+        ...
+
+    async def read(self, source: Source, reads: Sequence[Read]) -> list[States]:
+        """One round trip. Within a shard, states and fence are of one instant."""
+        ...
+
+    async def merge(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
+        """One round trip. The fences found, int64 (shards,), UNREAD where not named: a shard was merged if it was as expected."""
+        ...
+
+    async def dump(self, namespace: str) -> dict[bytes, bytes]:
+        """Every entity's state in a namespace: for tests and inspection, not for the hot path."""
+        ...
+
+    async def close(self) -> None: ...
