@@ -82,13 +82,14 @@ class AssignmentMixin:
         try:
             await self._stop_fetching()
             self._forget_positions()
-            committed = {TP(*tp): offset for tp, offset in (await self.seek_to_committed()).items()}
-            starts = await self._starts(committed)
-            if fresh := [TopicPartition(*tp) for tp, offset in committed.items() if offset is None and tp not in starts]:
-                # aiokafka leaves these where an interrupted fetch may have moved them
+            committed = await self._thread.committed_offsets()
+            starts = committed | dict(await self._starts(committed))
+            # A fetch may have moved the positions since the rebalance, so all are set, also those without a commit.
+            fresh = [TopicPartition(*tp) for tp, offset in starts.items() if offset is None]
+            if fresh:
                 await self._thread.seek_to_beginning(*fresh)
-            await self._seek_to({tp: o for tp, o in committed.items() if o == 0} | dict(starts))
-            for tp, offset in (committed | dict(starts)).items():
+            await self._seek_to({tp: offset for tp, offset in starts.items() if offset is not None})
+            for tp, offset in starts.items():
                 self._start_at(tp, offset, committed.get(tp))
         finally:
             self._seeking = False
@@ -158,9 +159,3 @@ class AssignmentMixin:
         """Called by Faust on shutdown and revocation; its own loop has no bound and watches acknowledgements."""
         await self.drain()
         await self._commit_done()
-
-    async def seek_to_committed(self) -> Mapping[TP, int | None]:
-        if not self._thread.assignment():
-            return {}  # aiokafka asserts that there is one
-        offsets: Mapping[TP, int | None] = await super().seek_to_committed()  # type: ignore[misc]
-        return offsets

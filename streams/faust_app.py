@@ -13,6 +13,7 @@ from typing import Any
 
 import faust
 import faust.streams
+from faust.tables.manager import TableManager
 from faust.transport import conductor
 
 from streams.chunk import Chunking, Handler, Hooks, NoHooks
@@ -55,6 +56,14 @@ class AppSettings:
         servers = self.bootstrap_servers
         names = servers.split(",") if isinstance(servers, str) else servers
         return [f"microbatch://{name.strip()}" for name in names]
+
+
+class NoTables(TableManager):  # type: ignore[misc]
+    """Faust waits a second for tables to be declared before it subscribes; there are none."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class MicroBatchApp(faust.App):  # type: ignore[misc]
@@ -129,6 +138,7 @@ def faust_settings(settings: AppSettings) -> dict[str, Any]:
         "topic_disable_leader": True,
         "topic_allow_declare": False,
         "worker_redirect_stdouts": False,
+        "TableManager": "streams.faust_app:NoTables",
         "Worker": "streams.running:Worker",
         "web_enabled": settings.web_enabled,
         "web_host": settings.web_host,
