@@ -51,7 +51,9 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _table(found: list[Check]) -> Table:
-    table = Table("check", "", "found", "remedy", box=box.SIMPLE, pad_edge=False)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("check", "", "found", "remedy"):
+        table.add_column(heading, overflow="fold")  # a path that is cut short helps nobody
     for check in found:
         # Text, not markup: paths and messages may hold square brackets.
         table.add_row(check.name, Text(check.status, COLOURS[check.status]), Text(check.found), Text(check.remedy))

@@ -1,0 +1,92 @@
+"""The doctor names what is wrong, the remedy, and whether it matters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+import pytest
+from click.testing import CliRunner
+
+from streams.cli import doctor as command
+from streams.embedded import checks
+from streams.embedded.checks import GIB, Check
+from streams.embedded.checks_external import append_only, clock_offset, eviction, kafka_check, redis_checks
+
+
+def test_an_old_python_fails() -> None:
+    assert checks.python_version((3, 10)).status == "fail"
+    assert checks.python_version((3, 11)).status == "ok"
+
+
+def test_a_missing_libgomp_names_debians_package() -> None:
+    def load(name: str) -> object:
+        raise OSError(name)
+
+    found = checks.libgomp(load)
+    assert (found.status, found.remedy) == ("fail", "apt-get install libgomp1")
+
+
+def test_jars_out_of_reach_fail_with_the_reason(tmp_path: object) -> None:
+    environ = {"XDG_CACHE_HOME": str(tmp_path)}
+    assert checks.kafka_jars(environ, lambda: "check the network").remedy == "check the network"
+    assert checks.kafka_jars(environ, lambda: "").status == "ok"
+
+
+def test_what_an_external_server_replaces_is_a_warning(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "java", lambda environ: Check("Java", "fail", "none", "install it"))
+    monkeypatch.setattr(checks, "kafka_jars", lambda environ: Check("Kafka's jars", "fail", "none", "fetch them"))
+    with_broker = {each.name: each for each in checks.host_checks({}, external_kafka=True, external_redis=False)}
+    without = {each.name: each for each in checks.host_checks({}, external_kafka=False, external_redis=False)}
+    assert with_broker["Java"].status == "warn"
+    assert without["Java"].status == "fail"
+
+
+def test_scarce_machines_are_warned_about() -> None:
+    assert checks.cores(1).status == "warn"
+    assert checks.memory(GIB).status == "warn"
+    assert checks.memory(8 * GIB).status == "ok"
+    assert checks.clock(lambda: checks.CLOCK_NOT_SYNCHRONISED).status == "warn"
+    assert checks.clock(lambda: 0).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"), [("noeviction", "ok"), ("allkeys-lru", "fail"), ("volatile-ttl", "fail"), ("", "fail")]
+)
+def test_any_eviction_is_refused(policy: str, status: str) -> None:
+    assert eviction({"maxmemory_policy": policy}).status == status
+
+
+def test_no_append_only_file_is_advised_against() -> None:
+    assert append_only({"aof_enabled": 1}).status == "ok"
+    assert append_only({"aof_enabled": 0}).status == "warn"
+
+
+@pytest.mark.parametrize(("offset", "status"), [(0.0, "ok"), (5.0, "warn"), (-3600.0, "fail")])
+def test_clocks_apart(offset: float, status: str) -> None:
+    now = time.time()
+    assert clock_offset({"server_time_usec": int((now + offset) * 1e6)}, now).status == status
+
+
+def test_servers_that_do_not_answer_fail_without_showing_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.embedded.external.kafka_answers", lambda *args, **options: False)
+    found = [kafka_check("127.0.0.1:1"), *redis_checks("redis://user:hunter2@127.0.0.1:1/0")]
+    assert [each.status for each in found] == ["fail", "fail"]
+    assert "KAFKA_BOOTSTRAP_SERVERS" in found[0].remedy
+    assert "REDIS_URL" in found[1].remedy
+    assert not any("hunter2" in each.found + each.remedy for each in found)
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warn", 0), ("fail", 1)])
+def test_only_a_fail_is_exit_code_1(status: checks.Status, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one(environ: Mapping[str, str]) -> Iterator[Check]:
+        yield Check("Kettle", status, "lukewarm [sic]", "boil it")
+
+    monkeypatch.setattr(command, "checks", one)
+    result = CliRunner().invoke(command.doctor)
+    assert result.exit_code == code
+    assert "lukewarm [sic]" in result.output
+
+
+def test_help_teaches_with_an_example() -> None:
+    assert "REDIS_URL=redis://cache:6379/0" in CliRunner().invoke(command.doctor, ["--help"]).output
