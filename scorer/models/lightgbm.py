@@ -1,0 +1,113 @@
+"""LightGBM behind the model port: the text model and the encoding it was trained with.
+
+Training is left to scorer.training; verifying a version to scorer.artifact.
+"""
+
+import re
+from collections.abc import Mapping
+
+import lightgbm
+import msgspec
+import numpy as np
+
+from featurestore.schema import FeatureSchema
+from scorer.errors import ModelFileError, SchemaMismatchError
+from scorer.models.encoding import Encoder, Encoding
+from scorer.models.port import Matrix, Scores, check_matrix, check_schema, required_file
+from scorer.pipeline import Task
+
+MODEL_FILE, ENCODING_FILE = "model.txt", "encoding.json"
+
+
+class _EncodingFile(msgspec.Struct, frozen=True):
+    """What encoding.json holds: all that LightGBM's own text does not say."""
+
+    schema: FeatureSchema
+    task: Task
+    encoding: Encoding
+
+
+class LightGBMModel:
+    """A LightGBM text model with its encoding.
+
+    ``threads`` is how many a score uses, 1 unless set: a worker's chunks are small, and its threads would wait for each other.
+    """
+
+    kind = "lightgbm"
+
+    def __init__(self, text: str, schema: FeatureSchema, task: Task, encoding: Encoding, *, threads: int = 1) -> None:
+        self.text, self.schema, self.task, self.encoding, self.threads = text, schema, task, encoding, threads
+        try:
+            self._booster = lightgbm.Booster(model_str=text, params={"verbosity": -1})
+        except lightgbm.basic.LightGBMError as error:
+            raise ModelFileError(f"LightGBM cannot read the model text ({error}); fetch the version again") from error
+        _check_names(self._booster.feature_name(), schema)
+        _check_task(text, task)
+        self._encoder = Encoder(encoding, schema)
+        self._classes = self._booster.num_model_per_iteration()
+
+    def score(self, matrix: Matrix) -> Scores:
+        """Probabilities (binary), values (regression) or probabilities of each class, shape (n, classes)."""
+        check_matrix(matrix, self.schema)
+        if not len(matrix):
+            return np.empty((0, self._classes) if self.task == "multiclass" else 0)
+        encoded = self._encoder.encode(matrix)
+        scores: Scores = self._booster.predict(encoded, num_threads=self.threads)
+        return scores
+
+    def files(self) -> dict[str, bytes]:
+        described = _EncodingFile(self.schema, self.task, self.encoding)
+        encoding = msgspec.json.format(msgspec.json.encode(described), indent=1)
+        return {MODEL_FILE: self.text.encode(), ENCODING_FILE: encoding}
+
+    @classmethod
+    def load(cls, files: Mapping[str, bytes], schema: FeatureSchema, *, threads: int = 1) -> "LightGBMModel":
+        """The model of ``files``; see ``scorer.models.load_model``."""
+        try:
+            described = msgspec.json.decode(required_file(files, ENCODING_FILE), type=_EncodingFile)
+            text = required_file(files, MODEL_FILE).decode()
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ModelFileError(f"the model's files cannot be read ({error}); fetch the version again") from error
+        check_schema(described.schema, schema, "the LightGBM model")
+        return cls(text, schema, described.task, described.encoding, threads=threads)
+
+
+def column_names(schema: FeatureSchema) -> list[str]:
+    """The schema's names as LightGBM accepts them: it refuses spaces and JSON's own characters, and needs them distinct.
+
+    >>> from featurestore.schema import FeatureColumn, FeatureKind
+    >>> column_names(FeatureSchema((FeatureColumn("mean(a, 1h)", FeatureKind.NUMBER),)))
+    ['mean_a_1h_']
+    """
+    plain = [re.sub(r"[^A-Za-z0-9_.+-]+", "_", name) for name in schema.names]
+    return [name if plain.count(name) == 1 else f"{name}_{position}" for position, name in enumerate(plain)]
+
+
+def _check_names(found: list[str], schema: FeatureSchema) -> None:
+    expected = column_names(schema)
+    if len(found) != len(expected):
+        raise SchemaMismatchError(
+            f"the LightGBM text has {len(found)} features and its schema {len(expected)}; "
+            "register it with the schema it was trained on"
+        )
+    for position, (ours, theirs, name) in enumerate(zip(found, expected, schema.names, strict=True)):
+        if ours != theirs:
+            raise SchemaMismatchError(
+                f"the LightGBM text has {ours!r} in column {position}, where the schema has {name!r}; "
+                "register it with the schema it was trained on"
+            )
+
+
+_OBJECTIVES: dict[str, Task] = {
+    "binary": "binary",
+    "cross_entropy": "binary",
+    "multiclass": "multiclass",
+    "multiclassova": "multiclass",
+}
+
+
+def _check_task(text: str, task: Task) -> None:
+    found = re.search(r"^objective=(\S+)", text, re.MULTILINE)
+    objective = found.group(1) if found else "none"
+    if _OBJECTIVES.get(objective, "regression") != task:
+        raise ModelFileError(f"the LightGBM text has objective {objective}, which does not score a {task} task; declare its task")
