@@ -11,16 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
+from streams.embedded.archive import ClassArchive
 from streams.embedded.errors import ServerFailed
 from streams.embedded.external import kafka_answers
 from streams.embedded.jars import JarCache, Progress, cache_directory
-from streams.embedded.java import find_java
+from streams.embedded.java import Java, find_java
 from streams.embedded.ports import LOOPBACK, accepts
 from streams.embedded.process import GuardedProcess
 from streams.embedded.server import EmbeddedServer
+from streams.embedded.template import FormatTemplate
 
 CLUSTER_ID = "dGlkZWdhdGUtZW1iZWRkZQ"  # any 16 bytes in base64; nothing else joins this cluster
 FORMAT_SECONDS = 60.0
+ORDERLY = (0, 143)  # exit codes of a JVM that ran its shutdown hooks; 143 after SIGTERM
 
 SETTINGS = {
     "process.roles": "broker,controller",
@@ -84,7 +87,7 @@ class EmbeddedKafka(EmbeddedServer):
         self._progress = progress
         self._heap_mb = heap_mb
         self._settings = dict(settings or {})
-        self._java = Path()
+        self._java: Java | None = None
         self._jars: list[Path] = []
 
     @property
@@ -93,22 +96,39 @@ class EmbeddedKafka(EmbeddedServer):
 
     def start(self) -> Self:
         if not self._jars:
-            self._java = find_java(self._environ).path
-            self._jars = JarCache(cache_directory(self._environ)).fetch(self._progress)
+            self._java = find_java(self._environ)
+            self._jars = JarCache(self._cache).fetch(self._progress)
         return super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        if self._process is not None and self._process.exit_code in ORDERLY:
+            self._archive.keep(self.directory)
+
+    def close(self) -> None:
+        if self.running and not self._archive.path.exists():
+            self.stop()  # in order, once, so that the class archive is written; else what goes need not say goodbye
+        super().close()
 
     def _prepare(self) -> None:
         (self.directory / "tmp").mkdir(exist_ok=True)
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._all_settings().items()))
-        if not (self.directory / "data" / "meta.properties").exists():
+        data = self.directory / "data"
+        template = FormatTemplate(self._cache, CLUSTER_ID)
+        if (data / "meta.properties").exists():
+            return
+        if self._settings:  # they may say what the template does not hold, a node id for one
             self._format()
+        elif not template.copy_to(data):
+            self._format()
+            template.keep(data)
 
     def _format(self) -> None:
         """Kafka's own formatting of an empty log directory, guarded like the broker itself."""
         arguments = ["format", "--cluster-id", CLUSTER_ID, "--config", str(self._properties)]
         quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]  # a second's work; the broker itself wants neither
         process = GuardedProcess(
-            [str(self._java), *quick, *self._jvm("kafka.tools.StorageTool"), *arguments],
+            [*self._jvm(*quick), "kafka.tools.StorageTool", *arguments],
             log=self.log,
             remove=self._ephemeral,
         )
@@ -120,15 +140,27 @@ class EmbeddedKafka(EmbeddedServer):
     def _command(self) -> list[str]:
         collector = ["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]  # as in Kafka's own start script
         heap = [f"-Xmx{self._heap_mb}m", f"-XX:ErrorFile={self.directory}/hs_err.log"]
-        return [str(self._java), *heap, *collector, *self._jvm("kafka.Kafka"), str(self._properties)]
+        flags = [*heap, *collector, *self._archive.flags(self.directory)]
+        return [*self._jvm(*flags), "kafka.Kafka", str(self._properties)]
 
     def _answers(self) -> bool:
         return accepts(self.port) and kafka_answers(self.bootstrap_servers, timeout_seconds=2.0)
 
-    def _jvm(self, main_class: str) -> list[str]:
+    def _jvm(self, *flags: str) -> list[str]:
+        assert self._java is not None
         # Compression libraries unpack themselves into the temporary directory: keep that under ours.
+        temporary = f"-Djava.io.tmpdir={self.directory}/tmp"
         class_path = os.pathsep.join(map(str, self._jars))
-        return [*JVM_FLAGS, f"-Djava.io.tmpdir={self.directory}/tmp", "-cp", class_path, main_class]
+        return [str(self._java.path), *flags, *JVM_FLAGS, temporary, "-cp", class_path]
+
+    @property
+    def _cache(self) -> Path:
+        return cache_directory(self._environ)
+
+    @property
+    def _archive(self) -> ClassArchive:
+        assert self._java is not None
+        return ClassArchive(self._cache, self._java)
 
     @property
     def _properties(self) -> Path:
