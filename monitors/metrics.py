@@ -1,0 +1,127 @@
+"""Every Prometheus metric that a worker exports: names, units, labels. Nothing else declares metrics.
+
+Label values are bounded: never a key, an id or a hash. Every outcome and reason exists from the start, at 0.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from monitors.histogram import BulkHistogram
+
+OUTCOMES = ("scored", "degraded", "fallback", "rejected", "failed")
+STAGES = ("decode", "read", "features", "score", "publish", "merge")
+FEATURE_STATES = ("fresh", "stale", "missing")
+LOAD_FAILURES = ("registry", "hash", "schema", "golden", "unreadable")
+# 0.2 is the latency objective; the rest spans a quiet topic to a backlog.
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+CHUNK_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+# 300 is the freshness objective of a feed; ages reach back to the longest usual windows.
+AGE_BUCKETS = (1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0)
+
+
+class WorkerMetrics:
+    """The metrics of one worker of one pipeline, in a registry of their own."""
+
+    def __init__(self, pipeline: str, groups: Sequence[str], reasons: Sequence[str]) -> None:
+        self.registry = CollectorRegistry()
+        self._pipeline = pipeline
+        self.events = self._counter("tidegate_events", "Events by outcome.", "outcome", OUTCOMES)
+        self.dead_letters = self._counter("tidegate_dead_letters", "Records sent to the dead-letter topic.", "reason", reasons)
+        self.features = self._counter("tidegate_features", "Feature values served, by state.", "state", FEATURE_STATES)
+        self.late_events = self._counter("tidegate_late_events", "Scored events with a window whose tail was gone.")
+        self.store_retries = self._counter("tidegate_store_retries", "Calls to Redis that were tried again.")
+        self.rebalances = self._counter("tidegate_rebalances", "Assignments of partitions to this worker.")
+        self.load_failures = self._counter("tidegate_model_load_failures", "Model versions refused.", "reason", LOAD_FAILURES)
+        self.model_info = Gauge(
+            "tidegate_model_info", "1 for the version that serves.", ["pipeline", "model", "version"], registry=self.registry
+        )
+        self.model_trained = Gauge(
+            "tidegate_model_trained_timestamp_seconds",
+            "When the version was trained.",
+            ["pipeline", "model"],
+            registry=self.registry,
+        )
+        self.feed_last_merge = Gauge(
+            "tidegate_feed_last_merge_timestamp_seconds",
+            "When a group was last merged into.",
+            ["pipeline", "group"],
+            registry=self.registry,
+        )
+        self.stage = Histogram(
+            "tidegate_stage_duration_seconds",
+            "Time a chunk spends in a stage.",
+            ["pipeline", "stage"],
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.chunk_events = Histogram(
+            "tidegate_chunk_events", "Records in a chunk.", ["pipeline", "topic"], buckets=CHUNK_BUCKETS, registry=self.registry
+        )
+        for stage in STAGES:
+            self.stage.labels(pipeline, stage)
+        self.end_to_end = self._bulk(
+            "tidegate_end_to_end_seconds", "Broker timestamp to published, per event.", "outcome", LATENCY_BUCKETS
+        )
+        self.feature_age = self._bulk("tidegate_feature_age_seconds", "Age of served features.", "group", AGE_BUCKETS)
+        self.merge_delay = self._bulk(
+            "tidegate_feed_merge_delay_seconds", "Broker timestamp to merged.", "group", LATENCY_BUCKETS
+        )
+        self.end_to_end.preset("scored")
+        for group in groups:
+            self.feature_age.preset(group)
+            self.merge_delay.preset(group)
+
+    def _counter(self, name: str, documentation: str, label: str | None = None, values: Sequence[str] = ()) -> Counter:
+        counter = Counter(name, documentation, ["pipeline", *([label] if label else [])], registry=self.registry)
+        for value in values:
+            counter.labels(self._pipeline, value)
+        if label is None:
+            counter.labels(self._pipeline)
+        return counter
+
+    def _bulk(self, name: str, documentation: str, label: str, buckets: Sequence[float]) -> BulkHistogram:
+        found = BulkHistogram(name, documentation, label, buckets, {"pipeline": self._pipeline})
+        self.registry.register(found)
+        return found
+
+    def count(self, counter: Counter, n: float, *labels: str) -> None:
+        """Adds n to one of this object's counters, under this pipeline."""
+        if n:
+            counter.labels(self._pipeline, *labels).inc(n)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Observes the time spent inside."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.stage.labels(self._pipeline, stage).observe(perf_counter() - started)
+
+    def chunk(self, topic: str, records: int) -> None:
+        self.chunk_events.labels(self._pipeline, topic).observe(records)
+
+    def served(self, vectors: npt.NDArray[np.float64], ages: npt.NDArray[np.float64], groups: Sequence[str], late: int) -> None:
+        """Counts served values by state, ages by group, and late events."""
+        missing = int(np.isnan(vectors).sum())
+        self.count(self.features, missing, "missing")
+        self.count(self.features, vectors.size - missing, "fresh")
+        self.count(self.late_events, late)
+        for column, group in enumerate(groups):
+            self.feature_age.observe(group, ages[:, column])
+
+    def merged(self, group: str, now: float, ingested: npt.NDArray[np.float64]) -> None:
+        self.feed_last_merge.labels(self._pipeline, group).set(now)
+        self.merge_delay.observe(group, now - ingested)
+
+    def serving(self, model: str, version: int, trained: float) -> None:
+        """Names the one version that serves."""
+        self.model_info.clear()
+        self.model_info.labels(self._pipeline, model, str(version)).set(1)
+        self.model_trained.labels(self._pipeline, model).set(trained)
