@@ -20,7 +20,7 @@ _HOURS = range(-48, 366 * 24 + 48)  # room for zones and for flights that land i
 
 
 def to_utc(wall: Minutes, zone: str) -> Minutes:
-    """Wall clock to UTC. Of an hour that the clock shows twice, the first is meant; one it skips counts on from before the gap."""
+    """Wall clock to UTC. Of an hour shown twice the first is meant; one that is skipped counts on from before the gap."""
     return wall - _wall_offsets(zone)[wall // 60 - _HOURS.start]
 
 

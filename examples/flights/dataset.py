@@ -1,7 +1,6 @@
-"""The year 2013 as three topics: each record holds what was known at its own time, and no more.
+"""The flights and the weather of 2013 as three topics in order of time: as tables, events, Parquet files or Kafka records.
 
-How moments are derived, and what the two ways to derive a landing say of each other, is in README.md. Reading the files is
-left to source.py, wall clocks to clocks.py.
+What a record holds is left to records.py, when things happened to moments.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,23 +10,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from examples.flights import clocks, source
+from examples.flights import clocks, records
 from examples.flights.events import Arrival, Departure, Weather
-from featurestore.events import contract, field_types
+from featurestore.events import Contract, EventBatch, Source, contract, field_types
 from streams import Event
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 Progress = Callable[[str, float], None]  # what is being done, and the share done of it
 
 TOPICS: tuple[type[Event], ...] = (Departure, Arrival, Weather)
-# The package has no rows for Puerto Rico's airports and St. Thomas; all keep Atlantic time, without daylight saving.
-ATLANTIC = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), "America/Puerto_Rico")
 _BATCH = 20_000
 
 
@@ -67,6 +61,19 @@ def events(first: int = 1, last: int = 12) -> dict[type[Event], list[Any]]:
     return {event: list(_decoded(event, accepted(event, table))) for event, table in tables(first, last).items()}
 
 
+def batches(first: int = 1, last: int = 12) -> list[EventBatch]:
+    """The accepted events of the months as the offline kernel takes them: one partition a topic, ingested as they happened."""
+    return [as_batch(event, listed) for event, listed in events(first, last).items()]
+
+
+def as_batch(event: type[Event], listed: list[Any]) -> EventBatch:
+    """Events in order of event time as the whole of partition 0 of their topic."""
+    agreed = contract(event)
+    times = np.array([getattr(one, agreed.time) for one in listed], dtype=np.float64)
+    keys = [_key(getattr(one, agreed.key)) for one in listed]
+    return EventBatch(event, Source(agreed.topic, 0), np.arange(len(listed)), times, times, keys, listed)
+
+
 def write_parquet(folder: Path, first: int = 1, last: int = 12, progress: Progress = quiet) -> dict[type[Event], Path]:
     """One file a topic, ``<topic>.parquet``, with the accepted events of the months in order of event time."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,8 +106,11 @@ def _records(event: type[Event], table: pa.Table) -> Iterator[Record]:
     agreed = contract(event)
     encode = msgspec.json.Encoder().encode
     for one in _decoded(event, table):
-        key = getattr(one, agreed.key)
-        yield Record(agreed.topic, None if key is None else key.encode(), encode(one), getattr(one, agreed.time))
+        yield Record(agreed.topic, _key(getattr(one, agreed.key)), encode(one), getattr(one, agreed.time))
+
+
+def _key(entity: str | None) -> bytes | None:
+    return None if entity is None else entity.encode()
 
 
 def _decoded(event: type[Event], table: pa.Table) -> Iterator[Any]:
@@ -129,118 +139,9 @@ def month_start(month: int) -> float:
 
 @cache
 def _year() -> dict[type[Event], pa.Table]:
-    flights = source.read("flights")
-    times = flight_times(flights)
-    made = {
-        Departure: _departures(flights, times),
-        Arrival: _arrivals(flights, times),
-        Weather: _observations(source.read("weather")),
-    }
-    return {event: table.sort_by(contract(event).time) for event, table in made.items()}
+    return {event: _in_order(contract(event), table) for event, table in records.year().items()}
 
 
-class FlightTimes(NamedTuple):
-    """Moments of every flight, minutes since the start of 2013 UTC."""
-
-    due: Ints  # scheduled departure
-    due_wall: Ints  # the same on New York's clocks
-    arrival_due: Ints  # scheduled arrival
-    landed: Ints  # at the gate; meaningless where ``has_landed`` is False
-    has_landed: Bools
-
-
-def flight_times(flights: pa.Table) -> FlightTimes:
-    """Scheduled and actual moments of each row of flights.csv.
-
-    A scheduled arrival is the first time after departure at which the destination's clock shows it. A flight landed its recorded
-    delay after that: the delay counts minutes, so that it needs neither the date nor the offset that arr_time leaves open.
-    """
-    day = _days(flights)
-    due_wall = day * 1440 + _minute_of_day(flights["sched_dep_time"])
-    due = clocks.to_utc(due_wall, clocks.NEW_YORK)
-    arrival_due = np.empty_like(due)
-    zones = _zones(flights["dest"])
-    for zone in sorted(set(zones.tolist())):
-        rows = zones == zone
-        arrival_due[rows] = _next_showing(due[rows], _minute_of_day(flights["sched_arr_time"])[rows], zone)
-    delay = flights["arr_delay"]
-    return FlightTimes(
-        due=due,
-        due_wall=due_wall,
-        arrival_due=arrival_due,
-        landed=arrival_due + pc.fill_null(delay, 0).to_numpy(),
-        has_landed=delay.is_valid().to_numpy(),
-    )
-
-
-def _next_showing(after: Ints, minute: Ints, zone: str) -> Ints:
-    """The first moments after ``after`` at which the zone's clocks show ``minute`` of the day."""
-    midnight = clocks.to_wall(after, zone) // 1440 * 1440
-    today = clocks.to_utc(midnight + minute, zone)
-    return np.where(today > after, today, clocks.to_utc(midnight + 1440 + minute, zone))
-
-
-def _zones(airports: pa.ChunkedArray) -> npt.NDArray[np.str_]:
-    known = source.read("airports")
-    zone = dict(zip(known["faa"].to_pylist(), known["tzone"].to_pylist(), strict=True)) | ATLANTIC
-    return np.array([zone[airport] for airport in airports.to_pylist()])
-
-
-def _days(flights: pa.Table) -> Ints:
-    dates = [flights[part].to_numpy() for part in ("year", "month", "day")]
-    months = (dates[0] - 1970) * 12 + dates[1] - 1
-    days = months.astype("datetime64[M]").astype("datetime64[D]") - np.datetime64("2013-01-01", "D")
-    return np.asarray(days.astype(np.int64) + dates[2] - 1)
-
-
-def _minute_of_day(clock: pa.ChunkedArray) -> Ints:
-    shown = clock.to_numpy()  # 1305 is five past one in the afternoon
-    return np.asarray(shown // 100 * 60 + shown % 100)
-
-
-def _departures(flights: pa.Table, times: FlightTimes) -> pa.Table:
-    planes = source.read("planes")
-    row = pc.index_in(flights["tailnum"], planes["tailnum"])
-    columns = {
-        "flight_id": _flight_ids(flights),
-        "scheduled_at": clocks.seconds(times.due),
-        **{name: flights[name] for name in ("carrier", "origin", "dest", "tailnum")},
-        "distance": flights["distance"].cast(pa.float64()),
-        "scheduled_minutes": (times.arrival_due - times.due).astype(float),
-        "local_hour": times.due_wall % 1440 / 60,
-        "plane_year": planes["year"].take(row).cast(pa.float64()),
-        "seats": planes["seats"].take(row).cast(pa.float64()),
-    }
-    return pa.table(columns).select(Departure.__struct_fields__)
-
-
-def _arrivals(flights: pa.Table, times: FlightTimes) -> pa.Table:
-    columns = {
-        "flight_id": _flight_ids(flights),
-        "landed_at": clocks.seconds(times.landed),
-        **{name: flights[name] for name in ("carrier", "origin", "dest", "tailnum")},
-        "delay_minutes": flights["arr_delay"].cast(pa.float64()),
-    }
-    return pa.table(columns).select(Arrival.__struct_fields__).filter(pa.array(times.has_landed))
-
-
-def _flight_ids(flights: pa.Table) -> pa.ChunkedArray:
-    """Date, carrier and number, origin and destination; numbers fly twice a day, but not between the same airports."""
-    text = [flights[part].cast(pa.string()) for part in ("year", "month", "day")]
-    date = pc.binary_join_element_wise(text[0], *(pc.utf8_lpad(part, 2, "0") for part in text[1:]), "-")
-    number = pc.binary_join_element_wise(flights["carrier"], flights["flight"].cast(pa.string()), "")
-    return pc.binary_join_element_wise(date, number, flights["origin"], flights["dest"], "-")
-
-
-def _observations(weather: pa.Table) -> pa.Table:
-    """Hours' observations an hour after their stamp: hour H sums up the reports made until H:51."""
-    hour = weather["time_hour"].cast(pa.timestamp("s", "UTC"))
-    names = {"temp": "temperature", "humid": "humidity", "precip": "precipitation", "visib": "visibility"}
-    same = ("wind_speed", "pressure")
-    columns = {
-        "observation_id": pc.binary_join_element_wise(weather["origin"], pc.strftime(hour, "%Y-%m-%dT%HZ"), "-"),
-        "available_at": pc.add(hour.cast(pa.int64()), 3600).cast(pa.float64()),
-        "origin": weather["origin"],
-        **{name: weather[column].cast(pa.float64()) for column, name in (names | dict(zip(same, same, strict=True))).items()},
-    }
-    return pa.table(columns).select(Weather.__struct_fields__)
+def _in_order(agreed: Contract, table: pa.Table) -> pa.Table:
+    """Ties by id: flights.csv lists flights in the order they really left, and a count of flights due together would tell."""
+    return table.sort_by([(agreed.time, "ascending"), (agreed.id, "ascending")])
