@@ -1,0 +1,239 @@
+"""The transport on a real Kafka: worker processes read, crash, rebalance and stop; numbers are faust pitfalls."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.integration.transport_world import World, until
+from tests.integration.transport_world import world as make_world
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+Make = Callable[..., str]
+NOW = 1_700_000_000_000
+
+
+@pytest.fixture
+def world(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> Iterator[World]:
+    yield from make_world(kafka, unique("group"), tmp_path)
+
+
+def filled(world: World, make_topic: Make, partitions: int, events: int) -> str:
+    topic = make_topic("source", partitions=partitions)
+    for partition in range(partitions):
+        world.fill(topic, partition, range(NOW, NOW + events))
+    return topic
+
+
+def test_every_record_once_in_order_and_committed(world: World, make_topic: Make) -> None:
+    """One worker handles all records exactly once and in order; what is done is committed (1, 2)."""
+    topic = filled(world, make_topic, partitions=3, events=500)
+    worker = world.start([topic], settings={"max_chunk_events": 70})
+    until(lambda: world.count() == 1500, "all handled")
+    until(lambda: world.committed(topic, 3) == [500] * 3, "the commit timer commits all")
+    worker.send_signal(signal.SIGTERM)
+    assert world.end(worker) == (0, "")
+    assert world.handled() == {(topic, p): list(range(500)) for p in range(3)}
+    assert len(world.events("begin")) >= 3 * 8  # 500 records in chunks of 70
+
+
+def test_no_partition_has_two_unfinished_chunks_nor_more_are_in_flight(world: World, make_topic: Make) -> None:
+    topic = filled(world, make_topic, partitions=4, events=300)
+    world.start([topic], settings={"max_chunk_events": 20, "in_flight": 2})
+    until(lambda: world.count() == 1200, "all handled")
+    unfinished: set[int] = set()
+    for event in world.events():
+        if event["event"] == "begin":
+            assert event["partition"] not in unfinished
+            unfinished.add(event["partition"])
+            assert len(unfinished) <= 2
+        elif event["event"] == "end":
+            unfinished.remove(event["partition"])
+
+
+def test_a_raising_handler_ends_the_worker(world: World, make_topic: Make) -> None:
+    """Exit code 1, one sentence, and nothing of the failed chunk is committed (3)."""
+    topic = filled(world, make_topic, partitions=2, events=300)
+    worker = world.start([topic], settings={"max_chunk_events": 50}, fail_at=[1, 120])
+    code, said = world.end(worker)
+    assert (code, said) == (1, "The worker crashed: the flow broke\n")
+    assert world.committed(topic, 2)[1] == 100
+
+
+def test_a_killed_worker_loses_nothing(world: World, make_topic: Make) -> None:
+    """Two workers, one killed: every record is handled, and commits never pass undone work."""
+    topic = filled(world, make_topic, partitions=4, events=400)
+    settings = {"max_chunk_events": 10, "session_timeout_seconds": 6.0, "commit_interval_seconds": 0.1}
+    first = world.start([topic], settings=settings, gate=str(world.gate))
+    until(lambda: world.events("begin", first.pid), "the first worker is in a chunk")
+    world.gate.touch()
+    until(lambda: world.count() > 100, "some chunks are done")
+    first.kill()
+    first.wait()
+    done = world.handled()
+    for partition, committed in enumerate(world.committed(topic, 4)):
+        assert set(range(committed)) <= set(done.get((topic, partition), []))
+    second = world.start([topic], settings=settings, gate=str(world.gate))
+    until(lambda: world.count() == 1600, "all handled")
+    until(lambda: world.committed(topic, 4) == [400] * 4, "all committed")
+    second.send_signal(signal.SIGTERM)
+    assert world.end(second)[0] == 0
+
+
+def test_a_rebalance_waits_for_a_running_handler(world: World, kafka: str, make_topic: Make) -> None:
+    """A second worker joins while chunks run: they finish, are committed, and are not handled again (5)."""
+    topic = filled(world, make_topic, partitions=2, events=10)
+    first = world.start([topic], gate=str(world.gate), settings={"drain_seconds": 20.0})
+    until(lambda: len(world.events("begin")) == 2, "both partitions in a chunk")
+    second = world.start([topic], gate=str(world.gate))
+    until(lambda: group_state(kafka, world.app) == "PREPARING_REBALANCING", "the group rebalances")
+    world.gate.touch()
+    until(lambda: world.events("assigned", second.pid), "the second worker has partitions")
+    until(lambda: world.committed(topic, 2) == [10, 10], "all committed")
+    assert world.handled() == {(topic, 0): list(range(10)), (topic, 1): list(range(10))}
+    until(lambda: world.events("revoked", first.pid), "the first was told")
+    for partition in (0, 1):
+        world.fill(topic, partition, [NOW] * 5)
+    until(lambda: world.count() == 30, "both go on")
+    assert {event["pid"] for event in world.events("begin")[2:]} == {first.pid, second.pid}
+
+
+def group_state(kafka: str, group: str) -> str:
+    admin = AdminClient({"bootstrap.servers": kafka})
+    return str(admin.describe_consumer_groups([group])[group].result().state.name)
+
+
+def test_a_handler_outliving_the_drain_marks_nothing_done(world: World, make_topic: Make) -> None:
+    """The wait on revocation is bounded; the late handler is cancelled and its chunk handled again (5)."""
+    topic = filled(world, make_topic, partitions=2, events=10)
+    first = world.start([topic], gate=str(world.gate), settings={"drain_seconds": 0.3})
+    until(lambda: len(world.events("begin")) == 2, "both partitions in a chunk")
+    second = world.start([topic], gate=str(world.gate), settings={"drain_seconds": 0.3})
+    until(lambda: len(world.events("cancelled", first.pid)) == 2, "late handlers are cancelled")
+    until(lambda: world.events("begin", second.pid), "the second worker begins")
+    assert world.committed(topic, 2) == [0, 0]
+    world.gate.touch()
+    until(lambda: world.committed(topic, 2) == [10, 10], "all committed")
+    assert world.count() == 20
+
+
+def test_recovery_seeks_back_below_the_commit(world: World, make_topic: Make) -> None:
+    """on_assigned's word decides where a partition starts; the others start at their commit (7)."""
+    topic = filled(world, make_topic, partitions=3, events=100)
+    for partition, offset in ((0, 50), (1, 50)):
+        world.commit(topic, partition, offset)
+    world.start([topic], starts={"0": 20})
+    until(lambda: world.count() == 80 + 50 + 100, "all handled")
+    assert world.handled() == {
+        (topic, 0): list(range(20, 100)),
+        (topic, 1): list(range(50, 100)),
+        (topic, 2): list(range(100)),
+    }
+    assert world.events("assigned")[0]["committed"] == {"0": 50, "1": 50, "2": None}
+    until(lambda: world.committed(topic, 3) == [100] * 3, "all committed")
+
+
+def test_records_below_the_start_are_trimmed(world: World, make_topic: Make) -> None:
+    """A fetched batch reaches back beyond the seek position (9)."""
+    topic = filled(world, make_topic, partitions=1, events=100)  # linger makes this one batch
+    world.commit(topic, 0, 37)
+    world.start([topic])
+    until(lambda: world.count() == 63, "the rest is handled")
+    assert world.handled() == {(topic, 0): list(range(37, 100))}
+
+
+def test_a_refused_assignment_ends_the_worker_with_its_reason(world: World, make_topic: Make) -> None:
+    topic = filled(world, make_topic, partitions=1, events=10)
+    worker = world.start([topic], refuse="The fence lies beyond the log's end.")
+    assert world.end(worker) == (1, "The worker crashed: The fence lies beyond the log's end.\n")
+    assert world.events("begin") == []
+
+
+def test_the_hook_bounds_the_commit(world: World, make_topic: Make) -> None:
+    topic = filled(world, make_topic, partitions=1, events=100)
+    worker = world.start([topic], hold=60, settings={"max_chunk_events": 10})
+    until(lambda: world.count() == 100, "all handled")
+    until(lambda: world.committed(topic, 1) == [60], "committed as far as allowed")
+    worker.send_signal(signal.SIGTERM)
+    assert world.end(worker)[0] == 0
+    assert world.committed(topic, 1) == [60]
+
+
+def test_the_oldest_chunk_of_all_topics_is_next(world: World, make_topic: Make) -> None:
+    """In a backlog no partition leads the slowest by more than the declared lead (10)."""
+    fast, slow = make_topic("fast", partitions=2), make_topic("slow", partitions=1)
+    world.fill(fast, 0, range(NOW, NOW + 600_000, 200))
+    world.fill(fast, 1, range(NOW, NOW + 600_000, 1000))
+    world.fill(slow, 0, range(NOW, NOW + 600_000, 5000))
+    lead = {fast: 30.0, slow: 30.0}
+    world.start([fast, slow], settings={"max_chunk_events": 100, "in_flight": 1, "max_lead_seconds": lead})
+    until(lambda: world.count() == 3000 + 600 + 120, "all handled")
+    step = {(fast, 0): 200, (fast, 1): 1000, (slow, 0): 5000}
+    position = dict.fromkeys(step, NOW)
+    for event in world.events("begin"):
+        assert event["newest"] <= min(position.values()) + 30_000 + max(step.values())
+        tp = (event["topic"], event["partition"])
+        position[tp] = NOW + (event["offsets"][-1] + 1) * step[tp]
+        if position[tp] >= NOW + 600_000:
+            position[tp] = NOW + 10**9  # has no more records
+
+
+def test_sigterm_lets_a_chunk_finish(world: World, make_topic: Make) -> None:
+    """The chunk under way ends, is committed, and the exit code is 0."""
+    topic = filled(world, make_topic, partitions=1, events=100)
+    worker = world.start([topic], gate=str(world.gate), settings={"max_chunk_events": 10})
+    until(lambda: world.events("begin"), "in a chunk")
+    worker.send_signal(signal.SIGTERM)
+    until(lambda: psutil.Process(worker.pid).status() != psutil.STATUS_ZOMBIE, "alive")
+    world.gate.touch()
+    assert world.end(worker) == (0, "")
+    handled = world.count()
+    assert handled == world.committed(topic, 1)[0]
+    assert 10 <= handled < 100
+
+
+def test_the_drain_on_sigterm_is_bounded(world: World, make_topic: Make) -> None:
+    """A chunk that does not end is given up, uncommitted (18)."""
+    topic = filled(world, make_topic, partitions=1, events=10)
+    worker = world.start([topic], gate=str(world.gate), settings={"drain_seconds": 0.5})
+    until(lambda: world.events("begin"), "in a chunk")
+    began = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    code, _ = world.end(worker)
+    assert code == 0
+    assert time.monotonic() - began < 4
+    assert world.committed(topic, 1) == [0]
+
+
+def test_a_broken_timer_is_not_fatal(world: World, make_topic: Make) -> None:
+    """(12)"""
+    topic = filled(world, make_topic, partitions=1, events=1)
+    worker = world.start([topic], timer=True)
+    until(lambda: len(world.events("timer")) >= 3, "the timer goes on")
+    assert worker.poll() is None
+
+
+def test_many_quiet_partitions_cost_little(world: World, make_topic: Make) -> None:
+    """200 empty partitions: a fetch each 5 ms would name them all 200 times a second."""
+    topic = make_topic("quiet", partitions=200)
+    worker = world.start([topic])
+    until(lambda: world.events("assigned"), "assigned")
+    process = psutil.Process(worker.pid)
+    until(lambda: process.cpu_percent(interval=2) < 8, "the idle worker is idle")
+
+
+def test_chunks_are_consecutive(world: World, make_topic: Make) -> None:
+    topic = filled(world, make_topic, partitions=2, events=1000)
+    world.start([topic], settings={"max_chunk_events": 33})
+    until(lambda: world.count() == 2000, "all handled")
+    for event in world.events("begin"):
+        assert all(b - a == 1 for a, b in pairwise(event["offsets"]))
+        assert len(event["offsets"]) <= 33
