@@ -156,6 +156,13 @@ class AssignmentMixin:
                 return
 
     async def wait_empty(self) -> None:
-        """Called by Faust on shutdown and revocation; its own loop has no bound and watches acknowledgements."""
+        """Called by Faust on shutdown and revocation; its own loop has no bound and watches acknowledgements.
+
+        After a crash the consumer's thread is gone: nothing can be committed, and a commit would never return.
+        """
+        if self.app.crashed:
+            for task in self.progress.running():
+                task.cancel()
+            return
         await self.drain()
         await self._commit_done()
