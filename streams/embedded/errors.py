@@ -45,8 +45,12 @@ class NoAnswer(EmbeddedError):
 
 
 def last_lines(log: Path, count: int = LOG_LINES_SHOWN) -> list[str]:
-    """The last lines of a log; none where there is no log, so that an error about an error cannot happen."""
+    """The last lines of a log, without Java's stack frames, which would push out the cause above them.
+
+    None where there is no log, so that an error about an error cannot happen.
+    """
     try:
-        return log.read_text(errors="replace").splitlines()[-count:]
+        lines = log.read_text(errors="replace").splitlines()
     except OSError:
         return []
+    return [line for line in lines if not line.startswith("\tat ")][-count:]

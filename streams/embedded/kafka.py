@@ -133,8 +133,10 @@ class EmbeddedKafka(EmbeddedServer):
             remove=self._ephemeral,
         )
         if process.wait(FORMAT_SECONDS) != 0:
-            process.close()
-            raise ServerFailed("Kafka's data directory could not be formatted", self.log, self.remedy)
+            error = ServerFailed("Kafka's data directory could not be formatted", self.log, self.remedy)
+            process.close()  # only now: the log goes with the directory
+            self._directory = None
+            raise error
         process.release()
 
     def _command(self) -> list[str]:

@@ -92,7 +92,9 @@ class GuardedProcess:
         return self._guardian.stdout.fileno()
 
     def _has_output(self, timeout_seconds: float) -> bool:
-        return bool(select.select([self._stdout()], [], [], timeout_seconds)[0])
+        poll = select.poll()  # select() refuses file numbers from 1024 up, which a benchmark's process may reach
+        poll.register(self._stdout(), select.POLLIN)
+        return bool(poll.poll(timeout_seconds * 1000))
 
     def _read_line(self) -> str:
         """One line of the guardian's, empty at its end. Read byte by byte: lines are short and select() must see the rest."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import redis
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.embedded import EmbeddedKafka, EmbeddedRedis, NoAnswer, Stack
+from streams.embedded import EmbeddedKafka, EmbeddedRedis, NoAnswer, ServerFailed, Stack
 from streams.embedded.stack import KAFKA_VARIABLE, REDIS_VARIABLE
 
 pytestmark = pytest.mark.integration
@@ -80,7 +81,7 @@ def test_a_mistyped_topic_is_not_created(kafka: str, topic_name: str) -> None:
 
 def test_a_killed_broker_comes_back_on_its_port_with_its_records(own_kafka: EmbeddedKafka) -> None:
     address = own_kafka.bootstrap_servers
-    admin = AdminClient({"bootstrap.servers": address})
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
     admin.create_topics([NewTopic("ledger", num_partitions=1, replication_factor=1)])["ledger"].result(timeout=30)
     produce(address, "ledger", b"before")
     first = own_kafka.pid
@@ -99,6 +100,24 @@ def test_a_paused_broker_holds_records_until_it_goes_on(own_kafka: EmbeddedKafka
     assert eventually(lambda: bool(AdminClient({"bootstrap.servers": own_kafka.bootstrap_servers}).list_topics(timeout=5)))
 
 
+def test_a_given_data_directory_keeps_topics_though_the_ports_are_new(tmp_path: Path) -> None:
+    with EmbeddedKafka(data_dir=tmp_path) as server:
+        admin = AdminClient({"bootstrap.servers": server.bootstrap_servers, "log_level": 0})
+        admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])["kept"].result(timeout=30)
+    with EmbeddedKafka(data_dir=tmp_path) as server:
+        admin = AdminClient({"bootstrap.servers": server.bootstrap_servers, "log_level": 0})
+        assert "kept" in admin.list_topics(timeout=10).topics
+
+
+def test_a_broker_that_cannot_start_shows_its_log_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    server = EmbeddedKafka(settings={"num.io.threads": "zero"})
+    with pytest.raises(ServerFailed, match=r"(?s)tidegate doctor.*num\.io\.threads"):
+        server.start()
+    server.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_redis_restarts_with_its_data_and_without() -> None:
     with EmbeddedRedis(appendonly=True) as server, redis.Redis.from_url(server.url) as client:
         client.set("kept", "yes")
@@ -109,7 +128,7 @@ def test_redis_restarts_with_its_data_and_without() -> None:
         assert client.get("kept") is None
 
 
-def test_a_given_data_directory_keeps_topics_for_the_next_start(tmp_path: Path) -> None:
+def test_a_given_data_directory_keeps_features_for_the_next_start(tmp_path: Path) -> None:
     with EmbeddedRedis(appendonly=True, data_dir=tmp_path) as server, redis.Redis.from_url(server.url) as client:
         client.set("kept", "yes")
     with EmbeddedRedis(appendonly=True, data_dir=tmp_path) as server, redis.Redis.from_url(server.url) as client:
