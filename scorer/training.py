@@ -36,7 +36,7 @@ DEFAULT_PARAMS: dict[str, Param] = {
     "num_leaves": 63,
     "min_data_in_leaf": 50,
     "feature_fraction": 0.8,
-    "num_threads": 2,
+    "num_threads": 0,  # all cores
 }
 # Without these LightGBM's sums depend on threads and on timing (its FAQ and the documentation of `deterministic`).
 _FIXED_PARAMS: dict[str, Param] = {"deterministic": True, "force_row_wise": True, "verbosity": -1}

@@ -38,7 +38,7 @@ class LightGBMModel:
     def __init__(self, text: str, schema: FeatureSchema, task: Task, encoding: Encoding, *, threads: int = 1) -> None:
         self.text, self.schema, self.task, self.encoding, self.threads = text, schema, task, encoding, threads
         try:
-            self._booster = lightgbm.Booster(model_str=text, params={"verbosity": -1})
+            self._booster = lightgbm.Booster(model_str=text)
         except lightgbm.basic.LightGBMError as error:
             raise ModelFileError(f"LightGBM cannot read the model text ({error}); fetch the version again") from error
         _check_names(self._booster.feature_name(), schema)

@@ -38,7 +38,7 @@ class RiverModel:
         task: Task,
         *,
         classes: int = 2,
-        learning_rate: float = 0.05,
+        learning_rate: float = 0.01,
         key: bytes | None = None,
     ) -> None:
         self.schema, self.task, self.classes = schema, task, classes
@@ -118,8 +118,9 @@ class RiverModel:
             )
 
     def _weights(self) -> list[Any]:
-        held = [self._scaler.means, self._scaler.vars, self._estimator.weights]
-        return [*held, getattr(self._estimator, "intercept", 0.0)]
+        linear = self._estimator.regressor if self.task == "regression" else self._estimator
+        scales = [self._estimator.var.mean.get(), self._estimator.var.get()] if self.task == "regression" else []
+        return [self._scaler.means, self._scaler.vars, linear.weights, getattr(linear, "intercept", 0.0), scales]
 
     @classmethod
     def load(cls, files: Mapping[str, bytes], schema: FeatureSchema, *, key: bytes | None) -> "RiverModel":
@@ -136,7 +137,9 @@ def _estimator(task: Task, learning_rate: float) -> Any:
     if task == "binary":
         return linear_model.LogisticRegression(optimizer=optimizer)
     if task == "regression":
-        return linear_model.LinearRegression(optimizer=optimizer, intercept_lr=learning_rate)
+        # The label is standardised too and its steps bounded: squared loss would diverge on a label in minutes or cents.
+        regression = linear_model.LinearRegression(optimizer=optimizer, intercept_lr=learning_rate, clip_gradient=10.0)
+        return preprocessing.TargetStandardScaler(regression)
     return linear_model.SoftmaxRegression(optimizer=optimizer)
 
 
