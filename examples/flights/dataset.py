@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from examples.flights import clocks, records
 from examples.flights.events import Arrival, Departure, Weather
-from featurestore.events import Contract, EventBatch, Source, contract, field_types
+from featurestore.events import EventBatch, Source, contract, field_types
 from streams import Event
 
 Progress = Callable[[str, float], None]  # what is being done, and the share done of it
@@ -139,9 +139,10 @@ def month_start(month: int) -> float:
 
 @cache
 def _year() -> dict[type[Event], pa.Table]:
-    return {event: _in_order(contract(event), table) for event, table in records.year().items()}
+    return {event: in_order(event, table) for event, table in records.year().items()}
 
 
-def _in_order(agreed: Contract, table: pa.Table) -> pa.Table:
-    """Ties by id: flights.csv lists flights in the order they really left, and a count of flights due together would tell."""
+def in_order(event: type[Event], table: pa.Table) -> pa.Table:
+    """By event time, and ties by id: flights.csv lists flights as they really left, which a count of flights due would tell."""
+    agreed = contract(event)
     return table.sort_by([(agreed.time, "ascending"), (agreed.id, "ascending")])

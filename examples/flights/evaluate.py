@@ -1,6 +1,6 @@
 """How much the streaming features are worth: train on January to June, compare on July to December with the schedule alone.
 
-    python -m examples.flights.evaluate [--plot FILE.svg] [--seed N]
+    python -m examples.flights.evaluate [--groups] [--plot FILE.svg] [--seed N]
 
 Both models get the same rows, the same training and the same seed; only the columns differ. July to December is scored once,
 after training: early stopping looks at the end of June.
@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
@@ -19,7 +20,9 @@ from sklearn.metrics import roc_auc_score
 from examples.flights import dataset, plot
 from examples.flights.matrix import MATURITY_SECONDS, Labelled, labelled
 from examples.flights.pipeline import SCHEDULE, pipeline
+from featurestore.definitions import On
 from featurestore.events import Floats
+from featurestore.layout import default_name
 from scorer.metrics import auc_difference_interval
 from scorer.training import TrainedModel, train
 
@@ -88,9 +91,22 @@ def _auc(labels: npt.NDArray[np.float64], scores: Floats) -> float:
     return float(roc_auc_score(labels, scores))
 
 
+def without_each(seed: int = 1) -> dict[str, float]:
+    """AUC on the unseen months with each feature group left out in turn, by the group's name: what it alone contributes."""
+    batches = dataset.batches()
+    boundary = dataset.month_start(SPLIT_MONTH)
+    found = {}
+    for left_out in pipeline.features:
+        if isinstance(left_out, On):
+            rows = labelled([feature for feature in pipeline.features if feature is not left_out], batches)
+            _, scores = _train_and_score(f"without {default_name(left_out)}", rows, boundary, seed)
+            found[default_name(left_out)] = _auc(rows.between(boundary, float("inf")).labels, scores)
+    return found
+
+
 def importances(trained: TrainedModel) -> dict[str, float]:
     """Each feature's share of the gain of all splits (LightGBM's own importance), largest first."""
-    gains = trained.model.gains()
+    gains = lightgbm.Booster(model_str=trained.model.text).feature_importance("gain")
     order = np.argsort(-gains, kind="stable")
     return {trained.model.schema.names[i]: float(gains[i] / gains.sum()) for i in order}
 
@@ -121,10 +137,14 @@ def main() -> int:
     """Prints the report; the exit code says whether the streaming features are worth what they must be."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw the importances and the months")
+    arguments.add_argument("--groups", action="store_true", help="also train without each feature group in turn")
     arguments.add_argument("--seed", type=int, default=1)
     chosen = arguments.parse_args()
     found = evaluate(chosen.seed)
     print(report(found))
+    if chosen.groups:
+        print("\nAUC     without")
+        print("\n".join(f"{auc:.4f}  {group}" for group, auc in without_each(chosen.seed).items()))
     if chosen.plot:
         chosen.plot.write_text(plot.importances(found.importances))
     return 0 if found.interval[0] >= REQUIRED_LIFT else 1
