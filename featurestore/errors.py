@@ -2,6 +2,7 @@
 
 FeatureStoreError
 ├── DefinitionError      a pipeline's features contradict each other or the event contracts
+├── HistoryError         recorded events are missing or break their contract
 ├── LayoutError          a state in the store does not have the layout of its group
 ├── StoreWentBackError   a fence is lower than this worker left it: the store lost data
 ├── FenceBeyondLogError  a fence is past the end of its Kafka partition: the topic was recreated
@@ -15,6 +16,10 @@ class FeatureStoreError(Exception):
 
 class DefinitionError(FeatureStoreError):
     """A feature definition is wrong; the message names it and the change that mends it."""
+
+
+class HistoryError(FeatureStoreError):
+    """Recorded events are missing or break their contract; the message names the file and row."""
 
 
 class LayoutError(FeatureStoreError):

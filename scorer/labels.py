@@ -30,39 +30,33 @@ class Labelled:
     texts: dict[str, set[str]]
 
 
-def label_values(label: Label, batches: Iterable[EventBatch]) -> dict[Any, float]:
-    """The label of each id, float; an id's first label within the history wins, and None (nothing to say) is left out."""
-    found: dict[Any, float] = {}
+def known_labels(label: Label, batches: Iterable[EventBatch]) -> dict[Any, tuple[float, float]]:
+    """When (seconds since the epoch) and what the label of each id was; the first wins, and None (nothing to say) is left out."""
+    found: dict[Any, tuple[float, float]] = {}
     for batch in batches:
         if batch.event is not label.event:
             continue
-        for id, event in zip(batch.column(label.id), batch.events, strict=True):
+        for id, time, event in zip(batch.column(label.id), batch.times.tolist(), batch.events, strict=True):
             value = label.value(event)
-            if value is not None:
-                found.setdefault(id, float(value))
+            if value is not None and (id not in found or time < found[id][0]):
+                found[id] = (time, float(value))
     return found
 
 
 def join(pipeline: Pipeline, plan: FeaturePlan, history: History, batches: Iterable[EventBatch]) -> Labelled:
-    """The rows of a history that have a label, within the label's maturity of the scored event."""
-    label, maturity = pipeline.label, seconds(pipeline.label.maturity)
-    batches = list(batches)
-    values = label_values(label, batches)
-    when = {
-        id: time
-        for batch in reversed(batches)
-        if batch.event is label.event
-        for id, time in zip(reversed(batch.column(label.id)), reversed(batch.times.tolist()), strict=True)
-    }
-    id_field = contract(pipeline.score).id
-    ids = [getattr(event, id_field) for event in history.events]
-    rows = [row for row, id in enumerate(ids) if id in values and when[id] <= history.times[row] + maturity]
+    """The rows of a history whose label came within its maturity."""
+    maturity, never = seconds(pipeline.label.maturity), (np.inf, 0.0)
+    known = known_labels(pipeline.label, batches)
+    ids = [getattr(event, contract(pipeline.score).id) for event in history.events]
+    came = np.array([known.get(id, never) for id in ids]).reshape(-1, 2)
+    rows = np.flatnonzero(came[:, 0] <= history.times + maturity)
+    events = [history.events[row] for row in rows.tolist()]
     return Labelled(
         matrix=history.served.vectors[rows],
-        labels=np.array([values[ids[row]] for row in rows], dtype=np.float64),
+        labels=came[rows, 1],
         times=history.times[rows],
-        events=[history.events[row] for row in rows],
-        texts=_texts(plan, [history.events[row] for row in rows]),
+        events=events,
+        texts=_texts(plan, events),
     )
 
 

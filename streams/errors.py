@@ -3,8 +3,12 @@
 StreamError
 ├── AssignmentTimeout      an assignment's start positions could not be settled in time
 ├── CompiledStreamsMissing the pure-Python streams of Faust were loaded
+├── DeploymentsError       the deployments topic could not be read or written
+├── PipelineNotFound       there is no pipeline where the user said
 ├── PublishError           a record was not acknowledged by the broker
 │   └── RecordTooLarge     a record exceeds what producer or topic allow
+├── RecordsGone            Kafka no longer holds records that the feature store lacks
+├── SettingsError          the environment lacks something, or says something impossible
 └── TopicError             topics could not be listed or created
     └── TopicsMissing      topics do not exist and may not be created
 """
@@ -32,6 +36,22 @@ class CompiledStreamsMissing(StreamError):
             "Faust's compiled streams are not loaded; its Python ones acknowledge records of past assignments. "
             "Unset NO_CYTHON and install a faust-streaming wheel for this platform."
         )
+
+
+class DeploymentsError(StreamError):
+    """The deployments topic could not be read or written."""
+
+
+class PipelineNotFound(StreamError):
+    """There is no pipeline where the user said."""
+
+
+class RecordsGone(StreamError):
+    """Kafka no longer holds records that the feature store lacks."""
+
+
+class SettingsError(StreamError):
+    """The environment lacks something, or says something impossible; the message names the variable."""
 
 
 class PublishError(StreamError):

@@ -1,0 +1,63 @@
+"""`tidegate train`: history in, a registered version out, and with --promote a champion. The steps are streams.training's."""
+
+import os
+from datetime import UTC, datetime
+from getpass import getuser
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from streams.cli.errors import told_plainly
+from streams.cli.progress import steps
+from streams.loading import load_pipeline
+from streams.settings import Settings
+
+TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tidegate train pipeline.py --data history/
+  tidegate train pipeline.py --data history/ --from 2013-01-01 --to 2013-07-01 --promote --why "first model"
+history/ holds one Parquet file a topic (sales.parquet for topic sales) with the fields of its event."""
+)
+@click.argument("pipeline")
+@click.option(
+    "--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of Parquet files."
+)
+@click.option("--from", "first", type=TIME, help="Leave out events before this time (UTC).")
+@click.option("--to", "last", type=TIME, help="Leave out events from this time on (UTC).")
+@click.option("--seed", default=1, show_default=True, help="Same data and seed give a byte-equal model.")
+@click.option("--promote", "promoted", is_flag=True, help="Make the version the champion: workers load it when they start.")
+@click.option("--who", default=getuser, help="Who promotes; by default the user.")
+@click.option("--why", default="trained and promoted in one step", show_default=True, help="Why, for the record.")
+def train(
+    pipeline: str, data: Path, first: datetime | None, last: datetime | None, seed: int, promoted: bool, who: str, why: str
+) -> None:
+    """Train a PIPELINE's model on recorded history and register it.
+
+    Features come from the kernel that serves them. The newest fifth of the labelled events validates, with a gap of the label's
+    maturity before it. Refused, with the reason: too few labels, one class, infinite features.
+    """
+    from streams.training import promote, register, train_pipeline
+
+    with told_plainly():
+        settings = Settings.from_environment(os.environ)
+        if promoted:
+            assert settings.kafka  # a missing address is told before the training, not after
+        found = load_pipeline(pipeline)
+        with steps(Console(stderr=True)) as progress:
+            trained = train_pipeline(found, data, _utc(first, 0.0), _utc(last, float("inf")), seed, progress)
+        registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
+        for name, value in trained.metrics.items():
+            click.echo(f"{name:<24}{value:.4f}")
+        click.echo(f"{found.model} version {registered.version} is registered in {settings.registry_uri}")
+        if promoted:
+            promote(found, registered, settings, who, why)
+            click.echo(f"{found.model} version {registered.version} is the champion; workers load it when they start")
+
+
+def _utc(moment: datetime | None, otherwise: float) -> float:
+    return otherwise if moment is None else moment.replace(tzinfo=UTC).timestamp()

@@ -1,0 +1,57 @@
+"""`tidegate worker`: options to a running worker; the wiring is streams.worker's."""
+
+import os
+import sys
+
+import click
+
+from streams.cli.errors import told_plainly
+from streams.loading import load_pipeline
+from streams.settings import Settings
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tidegate worker examples/flights/pipeline.py
+  tidegate worker my.module:fraud --web-port 6067      a second one on this machine
+Workers of one pipeline share its partitions; start as many as there are partitions at most."""
+)
+@click.argument("pipeline")
+@click.option("--web-host", default="127.0.0.1", show_default=True, help="Where /metrics, /healthz and /readyz listen.")
+@click.option("--web-port", default=6066, show_default=True, help="0 takes a free port.")
+@click.option("--partitions", default=4, show_default=True, help="Of topics that are created because they are missing.")
+@click.option("--in-flight", default=2, show_default=True, help="Chunks of different partitions handled at once.")
+@click.option("--max-chunk-events", default=2000, show_default=True, help="Events handled together at most.")
+@click.option("--session-timeout", default=30.0, show_default=True, help="Seconds without a sign of life until others take over.")
+@click.option("--log-level", default="WARNING", show_default=True, type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
+def worker(
+    pipeline: str,
+    web_host: str,
+    web_port: int,
+    partitions: int,
+    in_flight: int,
+    max_chunk_events: int,
+    session_timeout: float,
+    log_level: str,
+) -> None:
+    """Consume a PIPELINE's topics, keep its features, score and publish, until SIGTERM or Ctrl-C.
+
+    PIPELINE is a Python file, or package.module:name. Topics are created where they are missing. Exit code 1 says that the worker
+    stopped on something it cannot handle; nothing is lost: what was not committed is read again.
+    """
+    from streams.running import run, set_levels
+    from streams.worker import WorkerOptions, build_worker
+
+    set_levels(log_level)
+    options = WorkerOptions(
+        partitions=partitions,
+        web_host=web_host,
+        web_port=web_port,
+        in_flight=in_flight,
+        max_chunk_events=max_chunk_events,
+        session_timeout_seconds=session_timeout,
+    )
+    with told_plainly():
+        app = build_worker(load_pipeline(pipeline), Settings.from_environment(os.environ), options)
+    sys.exit(run(app, log_level))

@@ -1,0 +1,81 @@
+"""The topic ``tidegate.deployments``: the truth about what should run, written before anything mirrors it, read to its end."""
+
+import logging
+import time
+import uuid
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
+
+from scorer.deployments import Deployment, Running, current, decode, encode
+from scorer.errors import DeploymentError
+from streams.errors import DeploymentsError
+from streams.topics import TopicSpec, ensure_topics
+
+log = logging.getLogger(__name__)
+
+TOPIC = "tidegate.deployments"
+# One partition keeps the changes in order; they are the audit trail, so nothing is ever removed.
+SPEC = TopicSpec(TOPIC, 1, {"cleanup.policy": "delete", "retention.ms": "-1", "message.timestamp.type": "LogAppendTime"})
+TIMEOUT_SECONDS = 20.0
+
+
+def read_deployments(bootstrap_servers: str) -> list[Deployment]:
+    """Every record up to the end that the topic has now, in order; unreadable ones are logged and skipped."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": f"tidegate-deployments-{uuid.uuid4().hex}",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+        },
+        logger=log,
+    )
+    try:
+        return _read_to_end(consumer)
+    except KafkaException as error:
+        raise DeploymentsError(f"{TOPIC} could not be read: {error.args[0].str()}; check KAFKA_BOOTSTRAP_SERVERS") from error
+    finally:
+        consumer.close()
+
+
+def _read_to_end(consumer: Consumer) -> list[Deployment]:
+    partition = TopicPartition(TOPIC, 0, OFFSET_BEGINNING)
+    _, end = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_SECONDS)
+    records: list[Deployment] = []
+    if end == 0:
+        return records
+    consumer.assign([partition])
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while (position := consumer.position([partition])[0].offset) < end:
+        if time.monotonic() > deadline:
+            raise DeploymentsError(f"{TOPIC} was read up to {position} of {end} in {TIMEOUT_SECONDS:.0f} s; is Kafka overloaded?")
+        for message in consumer.consume(1000, timeout=1.0):
+            if message.error():
+                raise KafkaException(message.error())
+            try:
+                records.append(decode(message.value() or b""))
+            except DeploymentError as error:
+                log.warning("%s offset %s: %s", TOPIC, message.offset(), error)
+    return records
+
+
+def running(bootstrap_servers: str, pipeline: str) -> Running:
+    """What a pipeline should run, by the topic's records; the topic is created where it is missing."""
+    ensure_topics(bootstrap_servers, [SPEC])
+    return current(read_deployments(bootstrap_servers)).get(pipeline, Running())
+
+
+def publish_deployment(bootstrap_servers: str, record: Deployment) -> None:
+    """Writes a change and waits until every replica has it; DeploymentsError otherwise."""
+    ensure_topics(bootstrap_servers, [SPEC])
+    failures: list[str] = []
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "acks": "all"}, logger=log)
+
+    def report(error: object, _: object) -> None:
+        if error is not None:
+            failures.append(str(error))
+
+    producer.produce(TOPIC, key=record.pipeline, value=encode(record), on_delivery=report)
+    unsent = producer.flush(TIMEOUT_SECONDS)
+    if unsent or failures:
+        raise DeploymentsError(f"the deployment was not written to {TOPIC}: {'; '.join(failures) or 'no answer from Kafka'}")

@@ -1,0 +1,63 @@
+"""What the environment says, read once by the command line or the app factory; nothing else reads the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scorer.registry import local_uri
+from streams.errors import SettingsError
+
+ENVIRONMENT = {
+    "KAFKA_BOOTSTRAP_SERVERS": "Kafka's addresses, host:port, several joined by commas",
+    "REDIS_URL": "Redis' address, redis://host:port/0",
+    "MLFLOW_TRACKING_URI": "the model registry; by default SQLite in .tidegate of the current folder",
+    "TIDEGATE_CACHE": "where fetched models are kept; by default ~/.cache/tidegate/models",
+    "TIDEGATE_BUILD": "the commit of this build, recorded with every prediction",
+    "TIDEGATE_CHECKPOINT_KEY": "the key that River checkpoints are signed with",
+    "TIDEGATE_PIPELINE": "the pipeline that `faust -A streams.app worker` runs",
+}
+STATE_FOLDER = ".tidegate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Addresses and folders of one process."""
+
+    bootstrap_servers: str | None = None
+    redis_url: str | None = None
+    registry_uri: str
+    cache: Path
+    build: str | None = None
+    checkpoint_key: bytes | None = None
+    pipeline: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], folder: Path | None = None) -> "Settings":
+        """Settings of the environment given; `folder` stands for the current one."""
+        here = folder or Path.cwd()
+        base = Path(environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".cache")
+        key = environment.get("TIDEGATE_CHECKPOINT_KEY")
+        return cls(
+            bootstrap_servers=environment.get("KAFKA_BOOTSTRAP_SERVERS") or None,
+            redis_url=environment.get("REDIS_URL") or None,
+            registry_uri=environment.get("MLFLOW_TRACKING_URI") or local_uri(here / STATE_FOLDER),
+            cache=Path(environment.get("TIDEGATE_CACHE") or base / "tidegate" / "models"),
+            build=environment.get("TIDEGATE_BUILD") or None,
+            checkpoint_key=key.encode() if key else None,
+            pipeline=environment.get("TIDEGATE_PIPELINE") or None,
+        )
+
+    @property
+    def kafka(self) -> str:
+        """Kafka's addresses; SettingsError where they are not set."""
+        return self._required(self.bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS")
+
+    @property
+    def redis(self) -> str:
+        """Redis' address; SettingsError where it is not set."""
+        return self._required(self.redis_url, "REDIS_URL")
+
+    def _required(self, value: str | None, name: str) -> str:
+        if value is None:
+            raise SettingsError(f"{name} is not set ({ENVIRONMENT[name]}); for a stack of your own run: tidegate up")
+        return value

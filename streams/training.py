@@ -1,0 +1,103 @@
+"""From recorded history to a registered version and a champion: the steps that `tidegate train` and the demo share."""
+
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from featurestore import offline
+from featurestore.definitions import seconds
+from featurestore.parquet import read_history
+from featurestore.plan import compile_plan
+from scorer.artifact import artifact_hash, write_artifact
+from scorer.deployments import CHAMPION, Deployment
+from scorer.labels import join
+from scorer.pipeline import Pipeline
+from scorer.registry import MLflowRegistry
+from scorer.training import TrainedModel, git_state, train
+from streams.deployments import publish_deployment, running
+from streams.settings import Settings
+
+Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+
+
+def quiet(what: str, done: int, of: int) -> None:
+    """The progress callback that shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A version in the registry, and the hash that workers verify it by."""
+
+    model: str
+    version: int
+    hash: str
+
+
+def train_pipeline(
+    pipeline: Pipeline, data: Path, first: float, last: float, seed: int, progress: Progress = quiet
+) -> TrainedModel:
+    """Features by the kernel, labels joined by id, a model: from the Parquet files in `data`, first <= event time < last.
+
+    HistoryError or TrainingRefusedError say why not.
+    """
+    plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
+    events = list(dict.fromkeys([*plan.events, pipeline.label.event]))
+    batches = read_history(data, events, first, last, lambda topic, row, rows: progress(f"reading {topic}", row, rows))
+    progress("computing features", 0, 1)
+    history = offline.compute(plan, [batch for batch in batches if batch.event in plan.events])
+    labelled = join(pipeline, plan, history, batches)
+    progress("computing features", 1, 1)
+    return train(
+        labelled.matrix,
+        labelled.labels,
+        labelled.times,
+        plan.schema,
+        task=pipeline.task,
+        seed=seed,
+        gap_seconds=seconds(pipeline.label.maturity),
+        threshold=pipeline.threshold,
+        texts=labelled.texts,
+        source=f"parquet:{data.name}",
+        progress=lambda done, of, _: progress(f"training on {len(labelled.labels):,} events", done, of),
+    )
+
+
+def register(pipeline: Pipeline, trained: TrainedModel, settings: Settings, code: Path) -> Registered:
+    """Writes the version's folder and keeps it in the registry; `code` is a folder of the repository it was trained from."""
+    facts = trained.facts(
+        pipeline=pipeline.name,
+        model_name=pipeline.model,
+        owner=pipeline.owner,
+        created=time.time(),
+        threshold=pipeline.threshold,
+        git=git_state(code),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        version = Path(folder) / "version"
+        write_artifact(version, trained.model, trained.golden, facts)
+        return Registered(pipeline.model, MLflowRegistry(settings.registry_uri).register(version), artifact_hash(version))
+
+
+def promote(pipeline: Pipeline, registered: Registered, settings: Settings, who: str, why: str) -> None:
+    """Writes the deployment, which is the truth, then the registry's alias `champion`, which mirrors it."""
+    before = running(settings.kafka, pipeline.name).champion
+    publish_deployment(
+        settings.kafka,
+        Deployment(
+            change_id=uuid.uuid4().hex,
+            pipeline=pipeline.name,
+            model=registered.model,
+            role=CHAMPION,
+            version=registered.version,
+            who=who,
+            when=time.time(),
+            why=why,
+            previous_version=before.version if before else None,
+            artifact_hash=registered.hash,
+            registry=settings.registry_uri,
+        ),
+    )
+    MLflowRegistry(settings.registry_uri).set_alias(registered.model, CHAMPION, registered.version)

@@ -1,0 +1,186 @@
+"""A worker: everything wired together and run until a signal. The path of a chunk is flow.py's."""
+
+import gc
+import logging
+import sys
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mode import Service
+
+from featurestore import warmup
+from featurestore.events import contract
+from featurestore.plan import FeaturePlan, compile_plan
+from featurestore.redis_store import RedisStore
+from monitors.metrics import WorkerMetrics
+from scorer.pipeline import Pipeline
+from streams.chunk import TP
+from streams.deployments import SPEC as DEPLOYMENTS
+from streams.errors import RecordsGone
+from streams.faust_app import AppSettings, MicroBatchApp, create_app
+from streams.flow import Flow
+from streams.model_source import load_champion
+from streams.outputs import TopicNames
+from streams.publisher import KafkaPublisher
+from streams.records import REASONS
+from streams.settings import Settings
+from streams.topics import TopicSpec, ensure_topics, output_topic
+from streams.web import Readiness, WebServer
+
+log = logging.getLogger(__name__)
+
+# Threads hand over the interpreter after 0.5 ms, not 5: the consumer's and producer's threads wait less behind a chunk's compute.
+SWITCH_SECONDS = 0.0005
+# A chunk makes tens of thousands of short-lived objects and no cycles; young collections that often find nothing.
+GC_THRESHOLDS = (100_000, 50, 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """What one worker may be told beside its environment."""
+
+    partitions: int = 4
+    web_host: str = "127.0.0.1"
+    web_port: int = 6066
+    in_flight: int = 2
+    max_chunk_events: int = 2000
+    session_timeout_seconds: float = 30.0
+
+
+class Resources(Service):  # type: ignore[misc]
+    """The store and the publisher, opened before the consumer and closed after it."""
+
+    def __init__(self, store: RedisStore, publisher: KafkaPublisher, readiness: Readiness, **options: Any) -> None:
+        super().__init__(**options)
+        self._store, self._publisher, self._readiness = store, publisher, readiness
+
+    async def on_start(self) -> None:
+        await self._store.check()
+        self._readiness.done("redis")
+
+    async def on_shutdown(self) -> None:
+        await self._publisher.close()
+        await self._store.close()
+
+
+class FlowHooks:
+    """Joins assignments to the flow: fences are read before the first record, settled before each commit."""
+
+    def __init__(self, flow: Flow, metrics: WorkerMetrics, readiness: Readiness) -> None:
+        self.app: MicroBatchApp | None = None
+        self._flow, self._metrics, self._readiness = flow, metrics, readiness
+
+    async def on_assigned(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
+        self._metrics.count(self._metrics.rebalances, 1)
+        starts: dict[TP, int] = {}
+        if committed:
+            assert self.app is not None
+            ends = await self.app.consumer.highwaters(*committed)
+            firsts = await self.app.consumer.earliest_offsets(*committed)
+            for tp, offset in committed.items():
+                start = await self._flow.assign(tp, offset, ends.get(tp))
+                if start is not None:
+                    starts[tp] = checked_start(tp, start, firsts.get(tp) or 0, offset)
+        self._readiness.done("partitions")
+        return starts
+
+    async def before_commit(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
+        return await self._flow.settle(offsets)
+
+    async def on_revoked(self, tps: Set[TP]) -> None:
+        self._flow.revoke(tps)
+
+
+def checked_start(tp: TP, start: int, first: int, committed: int | None) -> int:
+    """`start`, if Kafka still has it; RecordsGone otherwise."""
+    if start < first:
+        raise RecordsGone(
+            f"the feature store lacks events of {tp.topic}/{tp.partition} from offset {start} (committed: {committed}), "
+            f"but Kafka holds only those from {first}: fill the features from history with: tidegate backfill"
+        )
+    if committed is not None:
+        log.warning("%s/%s: the feature store lacks events from %s; merging them again up to %s", *tp, start, committed)
+    return start
+
+
+def topic_specs(pipeline: Pipeline, plan: FeaturePlan, partitions: int) -> list[TopicSpec]:
+    """Every topic that a worker reads or writes, as it is created where it is missing."""
+    names = TopicNames.of(pipeline.name)
+    sources = dict.fromkeys([contract(event).topic for event in plan.events] + [contract(pipeline.label.event).topic])
+    return [
+        *(output_topic(name, partitions) for name in sources),
+        output_topic(names.predictions, partitions),
+        output_topic(names.features, partitions),
+        output_topic(names.dead_letters, 1),
+        DEPLOYMENTS,
+    ]
+
+
+def leads(plan: FeaturePlan) -> dict[str, float]:
+    """How far, in seconds, a topic's partition may run ahead of the others: the least lateness that its groups allow."""
+    out: dict[str, float] = {}
+    for group in plan.groups:
+        allowed = float(group.tile_seconds.min()) * group.on.lateness_tiles
+        out[group.topic] = min(out.get(group.topic, np.inf), max(allowed, 1.0))
+    return out
+
+
+def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions) -> MicroBatchApp:
+    """Everything up to the first record: topics, model, warm kernel, pages; then an app that is ready to run."""
+    plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
+    metrics = WorkerMetrics(pipeline.name, [group.name for group in plan.groups], REASONS)
+    readiness = Readiness()
+    for what, why in {
+        "model": "loading",
+        "kernel": "compiling",
+        "redis": "connecting",
+        "partitions": "joining the group",
+    }.items():
+        readiness.wait_for(what, why)
+    WebServer(options.web_host, options.web_port, metrics.registry, readiness)
+    bootstrap, redis_url = settings.kafka, settings.redis
+    ensure_topics(bootstrap, topic_specs(pipeline, plan, options.partitions))
+    model = load_champion(settings, pipeline.name, plan.schema, metrics)
+    if model is None:
+        readiness.wait_for("model", f"no champion of {pipeline.name} is deployed; run: tidegate train --promote")
+        log.warning("No champion of %s: features are kept, nothing is predicted. Run: tidegate train --promote", pipeline.name)
+    else:
+        readiness.done("model")
+    warmup.warm(plan)
+    readiness.done("kernel")
+    store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1))
+    publisher = KafkaPublisher(bootstrap)
+    flow = Flow(pipeline, plan, store, publisher, metrics, model, settings.build)
+    hooks = FlowHooks(flow, metrics, readiness)
+    app = create_app(
+        app_settings(pipeline, settings, options, plan),
+        [contract(event).topic for event in plan.events],
+        flow,
+        hooks,
+        [Resources(store, publisher, readiness)],
+    )
+    hooks.app = app
+    tune_interpreter()
+    return app
+
+
+def app_settings(pipeline: Pipeline, settings: Settings, options: WorkerOptions, plan: FeaturePlan) -> AppSettings:
+    return AppSettings(
+        app_id=f"tidegate.{pipeline.name}",
+        bootstrap_servers=settings.kafka,
+        in_flight=options.in_flight,
+        max_chunk_events=options.max_chunk_events,
+        max_lead_seconds=leads(plan),
+        session_timeout_seconds=options.session_timeout_seconds,
+        heartbeat_seconds=min(3.0, options.session_timeout_seconds / 3),
+    )
+
+
+def tune_interpreter() -> None:
+    """What start-up made stays for good: it is kept out of every collection."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
