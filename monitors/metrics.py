@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from monitors.histogram import BulkHistogram
 
@@ -29,6 +29,7 @@ class WorkerMetrics:
     """The metrics of one worker of one pipeline, in a registry of their own."""
 
     def __init__(self, pipeline: str, groups: Sequence[str], reasons: Sequence[str]) -> None:
+        disable_created_metrics()  # a _created series beside each counter doubles what Prometheus stores, and no rule reads it
         self.registry = CollectorRegistry()
         self._pipeline = pipeline
         self.events = self._counter("tidegate_events", "Events by outcome.", "outcome", OUTCOMES)

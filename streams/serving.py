@@ -65,4 +65,9 @@ def decide(task: Task, scores: Floats, threshold: float | None) -> Verdicts:
         return Verdicts(top, best.tolist(), list(top), scores.tolist())
     if task == "regression":
         return Verdicts(scores.tolist(), [None] * n, [None] * n, [None] * n)
-    return Verdicts(scores.tolist(), (scores >= (0.5 if threshold is None else threshold)).tolist(), np.maximum(scores, 1 - scores).tolist(), [None] * n)
+    return Verdicts(
+        scores.tolist(),
+        (scores >= (0.5 if threshold is None else threshold)).tolist(),
+        np.maximum(scores, 1 - scores).tolist(),
+        [None] * n,
+    )

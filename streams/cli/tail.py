@@ -37,13 +37,17 @@ def tail(pipeline: str, topic: str, from_beginning: bool, count: int | None, sec
     with told_plainly():
         names = TopicNames.of(load_pipeline(pipeline).name)
         name = names.predictions if topic == "predictions" else names.dead_letters
-        decode: Callable[[bytes], Prediction | DeadLetter] = msgspec.json.Decoder(
-            Prediction if topic == "predictions" else DeadLetter
-        ).decode
+        decode = _decoder(topic)
         deadline = None if seconds is None else time.monotonic() + seconds
         values = _values(Settings.from_environment(os.environ).kafka, name, from_beginning, deadline)
         for value in islice(values, count):
             click.echo(value.decode() if as_json else line(decode(value)))
+
+
+def _decoder(topic: str) -> Callable[[bytes], Prediction | DeadLetter]:
+    if topic == "predictions":
+        return lambda value: msgspec.json.decode(value, type=Prediction)
+    return lambda value: msgspec.json.decode(value, type=DeadLetter)
 
 
 def line(record: Prediction | DeadLetter) -> str:
