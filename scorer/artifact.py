@@ -89,7 +89,11 @@ def write_artifact(
     profile, model card). ArtifactError where the folder exists: versions are never overwritten.
     """
     check_matrix(golden, model.schema)
-    files = {**model.files(), GOLDEN_FILE: _encode_golden(golden, model.score(golden)), **(extra or {})}
+    files = {**model.files(), GOLDEN_FILE: _encode_golden(golden, model.score(golden))}
+    taken = sorted(name for name in extra or {} if name in files or name == MANIFEST_FILE or Path(name).name != name)
+    if taken:
+        raise ArtifactError(f"extra file {taken[0]!r} is taken or not a plain file name; name it otherwise")
+    files.update(extra or {})
     manifest = Manifest(
         kind=model.kind,
         task=model.task,

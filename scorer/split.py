@@ -15,7 +15,8 @@ from scorer.models.port import Labels, Matrix
 from scorer.pipeline import Task
 
 Times = npt.NDArray[np.float64]  # (rows,), seconds since the epoch
-LABELS_MIN = 2_000  # below this the AUC's own 95 % interval is wider than +- 0.025 at a third positives
+# Of 2,000 labels 400 validate: at a third positives an AUC of 0.75 is then known to +- 0.05 (Hanley and McNeil 1982).
+LABELS_MIN = 2_000
 
 
 @dataclass(frozen=True, slots=True)

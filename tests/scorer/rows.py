@@ -43,7 +43,8 @@ def rows(count: int = 3_000, seed: int = 1, task: Task = "binary") -> Rows:
     shop = random.integers(0, len(SHOPS), count)
     amount, mean, counted = random.normal(size=count), random.normal(size=count), random.integers(0, 9, count)
     value = amount + 1.5 * (shop % 2) - 0.7 * mean + random.normal(size=count) / 2
-    labels = {"binary": value > 0.7, "regression": value, "multiclass": np.digitize(value, [0.0, 1.5])}[task].astype(np.float64)
+    labels = {"binary": value > 0.7, "regression": value, "multiclass": np.digitize(value, [0.0, 1.5])}[task]
     mean[random.random(count) < 0.1] = np.nan
     codes = np.array([code(text) for text in SHOPS])[shop]
-    return Rows(np.column_stack([amount, codes, mean, counted.astype(np.float64)]), labels, np.arange(count) * 60.0)
+    matrix = np.column_stack([amount, codes, mean, counted]).astype(np.float64)
+    return Rows(matrix, np.asarray(labels, dtype=np.float64), np.arange(count, dtype=np.float64) * 60.0)

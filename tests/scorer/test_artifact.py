@@ -61,6 +61,14 @@ def test_a_version_is_never_overwritten(version: Path, trained: TrainedModel) ->
         write_artifact(version, trained.model, trained.golden, read_manifest(version).facts)
 
 
+@pytest.mark.parametrize("name", ["model.txt", MANIFEST_FILE, "../outside"])
+def test_an_extra_file_takes_no_other_files_place(trained: TrainedModel, tmp_path: Path, name: str) -> None:
+    facts = trained.facts(pipeline="payments", model_name="fraud", owner="risk", created=0.0)
+    with pytest.raises(ArtifactError, match="name it otherwise"):
+        write_artifact(tmp_path / "new", trained.model, trained.golden, facts, extra={name: b""})
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("name", ["model.txt", "encoding.json", GOLDEN_FILE, "reference.json"])
 def test_a_changed_or_missing_file_is_named(version: Path, name: str) -> None:
     path = version / name
