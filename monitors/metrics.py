@@ -29,7 +29,8 @@ class WorkerMetrics:
     """The metrics of one worker of one pipeline, in a registry of their own."""
 
     def __init__(self, pipeline: str, groups: Sequence[str], reasons: Sequence[str]) -> None:
-        disable_created_metrics()  # a _created series beside each counter doubles what Prometheus stores, and no rule reads it
+        # A _created series beside each counter would double what Prometheus stores, and no rule reads it.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._pipeline = pipeline
         self.events = self._counter("tidegate_events", "Events by outcome.", "outcome", OUTCOMES)

@@ -60,7 +60,8 @@ class World:
         self.generation = [0] * PARTITIONS
         self.predicted: dict[tuple[int, int], list[bool]] = {}
         self.events = [
-            [Ping(user=f"u{dice.randrange(USERS)}", place=f"p{p}", at=1_000.0 + o) for o in range(EVENTS)] for p in range(PARTITIONS)
+            [Ping(user=f"u{dice.randrange(USERS)}", place=f"p{p}", at=1_000.0 + o) for o in range(EVENTS)]
+            for p in range(PARTITIONS)
         ]
         self.may_roll_back, self.rolled_back = dice.random() < 0.5, False
 

@@ -71,7 +71,9 @@ def by_hypothesis(examples: int) -> Any:
 
 @by_hypothesis(25)
 @given(st.lists(SALES, min_size=1, max_size=40), st.lists(REFUNDS, max_size=20), st.lists(st.integers(0, 100), max_size=5))
-def test_any_split_into_chunks_ends_in_the_offline_states(run: Run, sales: list[Event], refunds: list[Event], cuts: list[int]) -> None:
+def test_any_split_into_chunks_ends_in_the_offline_states(
+    run: Run, sales: list[Event], refunds: list[Event], cuts: list[int]
+) -> None:
     async def body(store: Store) -> None:
         await process(store, split(sales, cuts))
         if refunds:
