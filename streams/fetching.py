@@ -117,13 +117,15 @@ def as_it_is(tp: Any, record: Any) -> Any:
 def pace_fetches(fetcher: Any, chunking: Chunking) -> None:
     """Short waits while data flow, long ones when all partitions are quiet.
 
-    At 5 ms a worker with nothing to do would send 200 requests a second, each naming every partition. Records
-    waiting in the fetcher mean flow; otherwise the wait grows to a quarter of the silence, and a single byte ends
-    it, so that the first record after a silence is not delayed. A partition still full must not hold back the
-    others of its broker, hence no prefetch backoff.
+    At 5 ms a worker with nothing to do would send 200 requests a second, each naming every partition. So after two
+    empty waits a request may wait long and a single byte ends it: the first record after a silence is not delayed.
+    While fetched records wait to be drained their partition is not in the next request, which would cost it a
+    round: requests are held back for them, but briefly, or a partition we leave full would hold back its broker's
+    others.
     """
     plan = fetcher._get_actions_per_node
-    fetcher._prefetch_backoff = 0
+    fetcher._prefetch_backoff = chunking.fetch_wait_ms / 1000
+    quiet_seconds = 2 * chunking.fetch_wait_ms / 1000
     last_data = time.monotonic()
 
     def paced(assignment: Any) -> Any:
@@ -131,10 +133,9 @@ def pace_fetches(fetcher: Any, chunking: Chunking) -> None:
         now = time.monotonic()
         if fetcher._records:
             last_data = now
-        quiet_ms = int((now - last_data) * 1000 / 4)
-        wait = min(max(quiet_ms, chunking.fetch_wait_ms), chunking.idle_fetch_wait_ms)
-        fetcher._fetch_max_wait_ms = wait
-        fetcher._fetch_min_bytes = chunking.fetch_min_bytes if wait == chunking.fetch_wait_ms else 1
+        quiet = now - last_data > quiet_seconds
+        fetcher._fetch_max_wait_ms = chunking.idle_fetch_wait_ms if quiet else chunking.fetch_wait_ms
+        fetcher._fetch_min_bytes = 1 if quiet else chunking.fetch_min_bytes
         return plan(assignment)
 
     fetcher._get_actions_per_node = paced
