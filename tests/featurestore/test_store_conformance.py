@@ -44,7 +44,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
         return asyncio.run(main())
 
-    yield runner
+    return runner
 
 
 async def process(store: Store, chunks: list[EventBatch]) -> list[bytes]:

@@ -1,5 +1,6 @@
 """A small world for the feature store's tests: three topics, groups of every kind, random events, chunks."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -74,4 +75,4 @@ def batch(events: Sequence[Event], partition: int = 0, first_offset: int = 0) ->
 def split(events: Sequence[Event], cuts: Sequence[int], partition: int = 0) -> list[EventBatch]:
     """The events as chunks: a cut before each position named."""
     edges = sorted({0, len(events), *(cut % (len(events) + 1) for cut in cuts)})
-    return [batch(events[a:b], partition, a) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [batch(events[a:b], partition, a) for a, b in itertools.pairwise(edges) if b > a]
