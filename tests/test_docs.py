@@ -1,0 +1,46 @@
+"""What the docs promise of records holds for live ones, and the schemas committed are the code's."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from scorer.deployments import Deployment
+from streams.records import REASONS, json_schemas
+from tests.streams.records import chunk, event_chunk
+from tests.streams.test_flow import World, sales, serving
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def schema(name: str) -> dict[str, object]:
+    loaded: dict[str, object] = json.loads((DOCS / "schemas" / f"{name}.json").read_text())
+    return loaded
+
+
+@pytest.mark.parametrize("name", ["predictions", "dead-letters", "deployments"])
+def test_committed_schemas_are_the_codes(name: str) -> None:
+    assert schema(name) == (json_schemas() | {"deployments": msgspec.json.schema(Deployment)})[name]
+
+
+def test_live_records_keep_their_schemas() -> None:
+    world = World(serving())
+    world.run(event_chunk(sales(20)), chunk([b"broken"], first=20))
+    for name in ("predictions", "dead-letters"):
+        values = world.publisher.values(f"world.{name}")
+        assert values
+        for value in values:
+            jsonschema.validate(json.loads(value), schema(name))
+
+
+def test_every_reason_is_described() -> None:
+    text = (DOCS / "topics.md").read_text()
+    assert all(f"| `{reason}` |" in text for reason in REASONS)
+
+
+def test_every_field_of_a_prediction_is_described() -> None:
+    text = (DOCS / "topics.md").read_text()
+    definition = next(iter(schema("predictions")["$defs"].values()))  # type: ignore[attr-defined]
+    assert all(f"`{name}`" in text for name in definition["properties"])
