@@ -8,6 +8,9 @@ import pytest
 from examples.flights import dataset, evaluate, plot
 from examples.flights.matrix import MATURITY_SECONDS, labelled
 
+# Two models on 160,000 rows: half a minute on two idle cores, several where other work has them too.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def found() -> evaluate.Evaluation:
