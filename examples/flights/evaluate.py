@@ -2,8 +2,8 @@
 
     python -m examples.flights.evaluate [--groups] [--plot FILE.svg] [--seed N]
 
-Both models get the same rows, the same training and the same seed; only the columns differ. July to December is scored once,
-after training: early stopping looks at the end of June.
+Both models get the same rows, the same training and the same seed; only the columns differ. Training sees
+nothing of July to December: early stopping looks at June.
 """
 
 import argparse
