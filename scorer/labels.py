@@ -10,7 +10,7 @@ from featurestore.definitions import seconds
 from featurestore.events import EventBatch, contract
 from featurestore.offline import History
 from featurestore.plan import FeaturePlan
-from featurestore.schema import FeatureKind
+from featurestore.schema import FeatureKind, FeatureSchema
 from scorer.models import Labels, Matrix
 from scorer.pipeline import Label, Pipeline
 from scorer.split import Times
@@ -20,14 +20,19 @@ from scorer.split import Times
 class Labelled:
     """Rows with a label, in order of event time: matrix (n, features), labels (n,), times (n,) in seconds since the epoch.
 
-    ``events`` are the scored events; ``texts`` the texts that each category column holds.
+    ``texts`` are the texts that each category column holds.
     """
 
     matrix: Matrix
     labels: Labels
     times: Times
-    events: list[Any]
+    schema: FeatureSchema
     texts: dict[str, set[str]]
+
+    def between(self, start: float, end: float) -> "Labelled":
+        """The rows with start <= event time < end."""
+        rows = slice(*np.searchsorted(self.times, [start, end]))
+        return Labelled(self.matrix[rows], self.labels[rows], self.times[rows], self.schema, self.texts)
 
 
 def known_labels(label: Label, batches: Iterable[EventBatch]) -> dict[Any, tuple[float, float]]:
@@ -55,7 +60,7 @@ def join(pipeline: Pipeline, plan: FeaturePlan, history: History, batches: Itera
         matrix=history.served.vectors[rows],
         labels=came[rows, 1],
         times=history.times[rows],
-        events=events,
+        schema=plan.schema,
         texts=_texts(plan, events),
     )
 
