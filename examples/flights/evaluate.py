@@ -18,11 +18,12 @@ import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
 from examples.flights import dataset, plot
-from examples.flights.matrix import MATURITY_SECONDS, Labelled, labelled
+from examples.flights.matrix import MATURITY_SECONDS, labelled
 from examples.flights.pipeline import SCHEDULE, pipeline
 from featurestore.definitions import On
 from featurestore.events import Floats
 from featurestore.layout import default_name
+from scorer.labels import Labelled
 from scorer.metrics import auc_difference_interval
 from scorer.training import TrainedModel, train
 
