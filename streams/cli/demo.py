@@ -1,0 +1,44 @@
+"""`tidegate demo`: options to a running demo; its parts are in streams.demo."""
+
+import os
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from streams.cli.errors import told_plainly
+from streams.errors import StreamError
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tidegate demo                                  until Ctrl-C
+  tidegate demo --speed 1500
+  tidegate demo --seconds 60 --json demo.json    ends by itself
+While it runs, end a worker with kill -9 and watch the other take over."""
+)
+@click.option("--seconds", type=click.FloatRange(min=1), help="End so long after the replay's first event.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary here.")
+@click.option("--speed", default=500.0, show_default=True, type=click.FloatRange(min=1), help="Events a second, all topics.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 4), help="Worker processes.")
+def demo(seconds: float | None, json_file: Path | None, speed: float, workers: int) -> None:
+    """Score the flights of 2013 as they fall due: a real Kafka, two workers, a live view.
+
+    Trains on January to April and replays what follows, some hours a second. Everything runs on this machine and ends with this
+    command. The first time fetches Kafka and trains; what that made stays in the user's cache.
+    """
+    with told_plainly():
+        _check_libgomp()
+        from streams.demo.session import DemoOptions, run_demo
+
+        run_demo(DemoOptions(seconds, json_file, speed, workers), Console(), os.environ)
+
+
+def _check_libgomp() -> None:
+    """Before anything imports LightGBM, whose own message names a file and no remedy."""
+    from streams.embedded.checks import libgomp
+
+    found = libgomp()
+    if found.status == "fail":
+        raise StreamError(f"{found.name}: {found.found}. Run: {found.remedy}")

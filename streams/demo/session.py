@@ -1,0 +1,221 @@
+"""One demo from start to end: stack and models side by side, two workers, a week of warm-up, the replay, the summary.
+
+The file to read first. What each part does is said in its own file; how it looks, in view.py.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+from featurestore.events import contract
+from featurestore.plan import compile_plan
+from scorer.deployments import CHAMPION, Deployment
+from scorer.pipeline import Pipeline
+from streams.cli.progress import steps
+from streams.demo import flights
+from streams.demo.baseline import Baseline
+from streams.demo.errors import DemoError, NoWorkersLeft
+from streams.demo.lag import LagReader
+from streams.demo.observer import Observer
+from streams.demo.preparing import preparing
+from streams.demo.replay import Replay
+from streams.demo.scoreboard import Scoreboard
+from streams.demo.signals import Ending
+from streams.demo.snapshot import Summary
+from streams.demo.source import Sendable, Source, flights_source
+from streams.demo.state import DemoState, Prepared
+from streams.demo.view import live_view, summary_table
+from streams.demo.watch import Watcher
+from streams.demo.workers import Workers
+from streams.deployments import publish_deployment
+from streams.embedded import Stack
+from streams.embedded.stack import KAFKA_VARIABLE, REDIS_VARIABLE
+from streams.outputs import TopicNames
+from streams.settings import Settings
+
+LOOK_SECONDS = 0.25
+WARM_UP_SECONDS = 120.0
+DRAIN_SECONDS = 30.0
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What `tidegate demo` was told; ``seconds`` None runs until Ctrl-C or the end of the year."""
+
+    seconds: float | None
+    json_file: Path | None
+    speed: float
+    workers: int
+
+
+def run_demo(options: DemoOptions, console: Console, environ: Mapping[str, str]) -> None:
+    """Returns when it ended in order, by time, by the end of the data or by a signal; DemoError and others where it could not."""
+    ending = Ending()
+    try:
+        with ExitStack() as parts:
+            _Demo(options, console, environ, ending, parts).run()
+    except KeyboardInterrupt:
+        console.print("Stopped before the replay began.")
+
+
+class _Demo:
+    """The steps, in the order of `run`; whatever a step starts is closed by `parts`, last first."""
+
+    def __init__(
+        self, options: DemoOptions, console: Console, environ: Mapping[str, str], ending: Ending, parts: ExitStack
+    ) -> None:
+        self._options, self._console, self._ending, self._parts = options, console, ending, parts
+        # A stack of its own, always: months of flights have no business in a cluster that somebody uses.
+        self._environ = {name: value for name, value in environ.items() if name not in (KAFKA_VARIABLE, REDIS_VARIABLE)}
+        self._state = DemoState.of(environ)
+        self._pipeline = flights.flights_pipeline()
+        self._began = time.time()
+
+    def run(self) -> None:
+        with steps(self._console) as progress:
+            source, settings = self._start(progress)
+            self._observed(settings, source)
+            self._warm_up(source, progress)
+        first = self._watcher.tally.first_prediction or time.time()
+        self._console.print(f"First prediction after {first - self._began:.0f} s.", highlight=False)
+        self._replay_and_show()
+        self._finish()
+
+    def _start(self, progress: Progress) -> tuple[Source, Settings]:
+        """Stack, models, workers and the records to send, as much of it at once as can be."""
+        pool = self._parts.enter_context(ThreadPoolExecutor(1))
+        source = pool.submit(flights_source)
+        with preparing(self._state, progress) as prepared:
+            stack = self._start_stack(progress)
+            settings = self._state.settings(stack.bootstrap_servers, stack.redis_url)
+            deploy(self._pipeline, prepared(), settings)
+        self._workers = Workers.start(self._options.workers, settings)
+        self._parts.callback(self._workers.close)
+        self._scoreboard = Scoreboard(self._pipeline, Baseline(self._state).score)
+        self._workers.wait_until_ready(progress)
+        return source.result(), settings
+
+    def _start_stack(self, progress: Progress) -> Stack:
+        def fetched(done_bytes: int, of_bytes: int) -> None:
+            progress(f"fetching Apache Kafka, {of_bytes / 1e6:.0f} MB, once", done_bytes, of_bytes)
+
+        progress("starting Kafka and Valkey", 0, 1)
+        stack = self._parts.enter_context(Stack.start(progress=fetched, environ=self._environ))
+        progress("starting Kafka and Valkey", 1, 1)
+        return stack
+
+    def _observed(self, settings: Settings, source: Source) -> None:
+        pipeline, kafka = self._pipeline, settings.kafka
+        plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
+        topics = list(dict.fromkeys(contract(event).topic for event in [*plan.events, pipeline.label.event]))
+        self._lag = LagReader(kafka, f"tidegate.{pipeline.name}", topics)
+        self._parts.callback(self._lag.close)
+        self._watcher = Watcher(kafka, TopicNames.of(pipeline.name), self._scoreboard.predicted)
+        self._parts.callback(self._watcher.stop)
+        self._replay = Replay(kafka, source.records, self._options.speed, hearing(pipeline, self._scoreboard))
+        self._observer = Observer(
+            pipeline.model, self._replay, self._watcher, self._lag, self._scoreboard, self._workers
+        )  # fmt: skip
+
+    def _warm_up(self, source: Source, progress: Progress) -> None:
+        """Fills the windows; nothing of it counts: neither its events nor its predictions, its latency or its labels."""
+        self._watcher.start()
+        self._replay.warm_up(source.warm_up)
+        deadline = time.monotonic() + WARM_UP_SECONDS
+        while behind := self._lag.read().total:
+            progress("filling the windows with a week", len(source.warm_up) - behind, len(source.warm_up))
+            self._check()
+            if time.monotonic() > deadline:
+                raise DemoError(
+                    f"The workers did not take a week of flights within {WARM_UP_SECONDS:.0f} s; run: tidegate doctor"
+                )
+            time.sleep(LOOK_SECONDS)
+        progress("filling the windows with a week", 1, 1)
+        self._watcher.count_from(self._lag.ends())
+
+    def _replay_and_show(self) -> None:
+        self._ending.gently = True
+        self._replay.start()
+        deadline = None if self._options.seconds is None else time.monotonic() + self._options.seconds
+        with live_view(self._console) as show:
+            while self._replay.running and not (deadline and time.monotonic() >= deadline):
+                self._check()
+                show(self._observer.snapshot(self._options.seconds))
+                left = LOOK_SECONDS if deadline is None else min(LOOK_SECONDS, max(0.0, deadline - time.monotonic()))
+                if self._ending.asked.wait(left):
+                    break
+        self._replay.stop()
+
+    def _finish(self) -> None:
+        """Waits for what is under way, so that the figures belong together; then the summary."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while (behind := self._lag.read().total) and time.monotonic() < deadline:
+            self._check()
+            time.sleep(LOOK_SECONDS)
+        if behind:
+            self._console.print(f"{behind:,} events were not handled within {DRAIN_SECONDS:.0f} s of the end.", style="yellow")
+        self._watcher.stop()
+        summary = self._observer.summary()
+        self._console.print(summary_table(summary))
+        if self._options.json_file is not None:
+            write_summary(summary, self._options.json_file)
+
+    def _check(self) -> None:
+        """Tells of workers that ended by themselves; the others take their partitions over, unless there are none."""
+        for worker in self._workers.fallen():
+            self._console.print(worker.last_words(), style="red", highlight=False, markup=False)
+        if not self._workers.alive:
+            raise NoWorkersLeft("No worker is left; what they did not commit would be read again by the next.")
+        for failure in (self._replay.failure, self._watcher.failure):
+            if failure:
+                raise DemoError(f"The demo cannot go on: {failure}")
+
+
+def deploy(pipeline: Pipeline, prepared: Prepared, settings: Settings) -> None:
+    """Makes the version the champion on this run's Kafka; the registry's alias has said so since it was registered."""
+    publish_deployment(
+        settings.kafka,
+        Deployment(
+            change_id=uuid.uuid4().hex,
+            pipeline=pipeline.name,
+            model=prepared.model,
+            role=CHAMPION,
+            version=prepared.version,
+            who="tidegate demo",
+            when=time.time(),
+            why="the demo's model",
+            artifact_hash=prepared.hash,
+            registry=settings.registry_uri,
+        ),
+    )
+
+
+def hearing(pipeline: Pipeline, scoreboard: Scoreboard) -> Callable[[Sendable], None]:
+    """Tells the scoreboard of each scored and each labelling event that keeps its contract."""
+    told: dict[str, list[tuple[msgspec.json.Decoder[Any], Callable[[Any], None]]]] = {}
+    for event, tell in ((pipeline.score, scoreboard.sent), (pipeline.label.event, scoreboard.labelled)):
+        told.setdefault(contract(event).topic, []).append((msgspec.json.Decoder(event), tell))
+
+    def hear(record: Sendable) -> None:
+        for decoder, tell in () if record.broken else told.get(record.topic, ()):
+            try:
+                tell(decoder.decode(record.value))
+            except msgspec.DecodeError:
+                return  # the worker rejects it as well
+
+    return hear
+
+
+def write_summary(summary: Summary, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")

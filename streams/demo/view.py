@@ -1,0 +1,134 @@
+"""The live view: one panel on a terminal, a line every few seconds elsewhere. What it shows comes as a Snapshot."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from streams.demo.snapshot import Snapshot, Summary
+
+LINE_SECONDS = 5.0
+REFRESH_PER_SECOND = 4
+BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 100
+
+
+@contextmanager
+def live_view(console: Console) -> Iterator[Callable[[Snapshot], None]]:
+    """A callback that shows a snapshot; call it as often as there is news."""
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    with Live(console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True) as live:
+        yield lambda snapshot: live.update(panel(snapshot))
+
+
+class _Lines:
+    def __init__(self, console: Console) -> None:
+        self._console, self._next = console, 0.0
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LINE_SECONDS
+            self._console.print(line(snapshot), highlight=False, soft_wrap=True)
+
+
+def line(now: Snapshot) -> str:
+    """A snapshot on one line, for logs."""
+    alive = sum(alive for _, _, alive in now.workers)
+    return (
+        f"{now.elapsed_seconds:5.0f} s  {now.events:,} events  {now.events_per_second:,.0f}/s  {now.predictions:,} predictions  "
+        f"p50 {_ms(now.p50_ms)}  p99 {_ms(now.p99_ms)}  lag {now.lag.total:,} (worst partition {now.lag.maximum:,})  "
+        f"rejects {now.rejects}  model v{now.model_version or '-'}  AUC {_auc(now.quality.auc)} "
+        f"(schedule alone {_auc(now.quality.baseline_auc)}, {now.quality.labelled:,} labels)  workers {alive}"
+    )
+
+
+def panel(now: Snapshot) -> RenderableType:
+    """A snapshot for the terminal."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", min_width=12)
+    table.add_column(justify="right", style="bold", min_width=10)
+    table.add_column()
+    for row in _rows(now):
+        table.add_row(*row)
+    title = f"[bold]Tidegate[/bold]  {now.model} on the flights of 2013, now {_moment(now.event_time)}"
+    ends = "Ctrl-C ends" if now.seconds_max is None else f"of {now.seconds_max:.0f} s; Ctrl-C ends earlier"
+    return Panel(Group(table), title=title, subtitle=f"{now.elapsed_seconds:.0f} s {ends}", width=WIDTH, padding=(1, 2))
+
+
+def _rows(now: Snapshot) -> list[tuple[RenderableType, ...]]:
+    quality = now.quality
+    repeats = f"{now.repeats:,} repeated" if now.repeats else "none repeated"
+    lift = "" if quality.auc is None or quality.baseline_auc is None else f", {quality.auc - quality.baseline_auc:+.3f}"
+    return [
+        ("events", f"{now.events:,}", "departures, arrivals and weather sent"),
+        ("events/s", f"{now.events_per_second:,.0f}", Text(sparkline(now.rates), style="cyan")),
+        ("predictions", f"{now.predictions:,}", repeats),
+        ("latency", _ms(now.p50_ms), f"p50, p99 {_ms(now.p99_ms)}: event in Kafka to prediction in Kafka, last 10 s"),
+        ("lag", f"{now.lag.total:,}", f"records not committed yet, worst partition {now.lag.maximum:,}"),
+        ("rejects", f"{now.rejects:,}", f"in the dead-letter topic; {now.broken_sent} records were broken on purpose"),
+        ("model", f"v{now.model_version or '-'}", now.model),
+        ("AUC so far", _auc(quality.auc), f"schedule alone {_auc(quality.baseline_auc)}{lift}; {quality.labelled:,} labels"),
+        ("workers", f"{sum(alive for _, _, alive in now.workers)}", _workers(now)),
+    ]
+
+
+def _workers(now: Snapshot) -> Text:
+    shown = Text()
+    for number, pid, alive in now.workers:
+        shown.append(f"{number}: process {pid}  " if alive else f"{number}: ended  ", style="green" if alive else "red")
+    return shown
+
+
+def sparkline(rates: tuple[float, ...]) -> str:
+    """Bars from 0 to the largest rate.
+
+    >>> sparkline((0.0, 500.0, 1000.0))
+    '▁▅█'
+    """
+    top = max(rates, default=0.0) or 1.0
+    return "".join(BARS[round(rate / top * (len(BARS) - 1))] for rate in rates)
+
+
+def summary_table(summary: Summary) -> Table:
+    """What a run came to."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right", style="bold")
+    table.add_column(style="dim")
+    for row in (
+        ("events", f"{summary.events:,}", "sent and taken in"),
+        ("predictions", f"{summary.predictions:,}", f"{summary.distinct_predictions:,} distinct"),
+        ("rejects", f"{summary.rejects:,}", "in the dead-letter topic"),
+        ("events/s", _number(summary.events_per_second), ""),
+        ("latency p50", _ms(summary.p50_ms), "event in Kafka to prediction in Kafka"),
+        ("latency p99", _ms(summary.p99_ms), ""),
+        ("AUC", _auc(summary.auc), f"schedule alone {_auc(summary.baseline_auc)}, on the same departures"),
+        ("model", f"v{summary.model_version or '-'}", ""),
+        ("workers", str(summary.workers), ""),
+    ):
+        table.add_row(*row)
+    return table
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f} ms"
+
+
+def _auc(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d %B, %H:%M UTC") if seconds else "-"
