@@ -1,0 +1,1 @@
+"""What Tidegate costs beside what one would write by hand: ``make bench``. How each figure comes about: docs/performance.md."""
