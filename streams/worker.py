@@ -98,7 +98,7 @@ def checked_start(tp: TP, start: int, first: int, committed: int | None) -> int:
     if start < first:
         raise RecordsGone(
             f"the feature store lacks events of {tp.topic}/{tp.partition} from offset {start} (committed: {committed}), "
-            f"but Kafka holds only those from {first}: fill the features from history with: tidegate backfill"
+            f"but Kafka holds only those from {first}: restore Redis from a newer copy, or begin anew under another pipeline name"
         )
     if committed is not None:
         log.warning("%s/%s: the feature store lacks events from %s; merging them again up to %s", *tp, start, committed)

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from scorer.deployments import Deployment
+from streams.cli.check import check_pipeline
+from streams.loading import load_pipeline
 from streams.records import REASONS, json_schemas
 from tests.streams.records import chunk, event_chunk
 from tests.streams.test_flow import World, sales, serving
@@ -44,3 +46,10 @@ def test_every_field_of_a_prediction_is_described() -> None:
     text = (DOCS / "topics.md").read_text()
     definition = next(iter(schema("predictions")["$defs"].values()))  # type: ignore[attr-defined]
     assert all(f"`{name}`" in text for name in definition["properties"])
+
+
+def test_the_guides_pipeline_passes_the_check(tmp_path: Path) -> None:
+    text = (DOCS / "guide.md").read_text()
+    (tmp_path / "guide_payments.py").write_text(text.split("```python\n")[1].split("```")[0])
+    plan = check_pipeline(load_pipeline(str(tmp_path / "guide_payments.py")))
+    assert {"payment_by_user.amount.mean.1h", "payment_by_user.count.5m"} <= set(plan.schema.names)
