@@ -1,6 +1,8 @@
 """`tidegate demo`: options to a running demo; its parts are in streams.demo."""
 
+import logging
 import os
+import time
 from pathlib import Path
 
 import click
@@ -28,11 +30,13 @@ def demo(seconds: float | None, json_file: Path | None, speed: float, workers: i
     Trains on January to April and replays what follows, some hours a second. Everything runs on this machine and ends with this
     command. The first time fetches Kafka and trains; what that made stays in the user's cache.
     """
+    began = time.time()
+    logging.getLogger("streams").setLevel(logging.ERROR)  # a client that tries again, with success, is no news here
     with told_plainly():
         _check_libgomp()
         from streams.demo.session import DemoOptions, run_demo
 
-        run_demo(DemoOptions(seconds, json_file, speed, workers), Console(), os.environ)
+        run_demo(DemoOptions(seconds, json_file, speed, workers), Console(), os.environ, began)
 
 
 def _check_libgomp() -> None:

@@ -58,12 +58,15 @@ class DemoOptions:
     workers: int
 
 
-def run_demo(options: DemoOptions, console: Console, environ: Mapping[str, str]) -> None:
-    """Returns when it ended in order, by time, by the end of the data or by a signal; DemoError and others where it could not."""
+def run_demo(options: DemoOptions, console: Console, environ: Mapping[str, str], began: float) -> None:
+    """Returns when it ended in order: by time, by the end of the data, or by a signal. DemoError and others where it could not.
+
+    ``began`` is when the command did, seconds since the epoch.
+    """
     ending = Ending()
     try:
         with ExitStack() as parts:
-            _Demo(options, console, environ, ending, parts).run()
+            _Demo(options, console, environ, ending, parts).run(began)
     except KeyboardInterrupt:
         console.print("Stopped before the replay began.")
 
@@ -79,15 +82,14 @@ class _Demo:
         self._environ = {name: value for name, value in environ.items() if name not in (KAFKA_VARIABLE, REDIS_VARIABLE)}
         self._state = DemoState.of(environ)
         self._pipeline = flights.flights_pipeline()
-        self._began = time.time()
 
-    def run(self) -> None:
+    def run(self, began: float) -> None:
         with steps(self._console) as progress:
             source, settings = self._start(progress)
             self._observed(settings, source)
             self._warm_up(source, progress)
         first = self._watcher.tally.first_prediction or time.time()
-        self._console.print(f"First prediction after {first - self._began:.0f} s.", highlight=False)
+        self._console.print(f"First prediction after {first - began:.0f} s.", highlight=False)
         self._replay_and_show()
         self._finish()
 
