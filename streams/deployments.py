@@ -4,7 +4,7 @@ import logging
 import time
 import uuid
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from scorer.deployments import Deployment, Running, current, decode, encode
 from scorer.errors import DeploymentError
@@ -17,6 +17,9 @@ TOPIC = "tidegate.deployments"
 # One partition keeps the changes in order; they are the audit trail, so nothing is ever removed.
 SPEC = TopicSpec(TOPIC, 1, {"cleanup.policy": "delete", "retention.ms": "-1", "message.timestamp.type": "LogAppendTime"})
 TIMEOUT_SECONDS = 20.0
+RETRY_SECONDS = 0.05
+PASSING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART})
+ERRORS_ONLY = 3  # librdkafka's syslog level: its warnings are about what it tries again by itself
 
 
 def read_deployments(bootstrap_servers: str) -> list[Deployment]:
@@ -40,12 +43,12 @@ def read_deployments(bootstrap_servers: str) -> list[Deployment]:
 
 def _read_to_end(consumer: Consumer) -> list[Deployment]:
     partition = TopicPartition(TOPIC, 0, OFFSET_BEGINNING)
-    _, end = consumer.get_watermark_offsets(partition, timeout=TIMEOUT_SECONDS)
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    end = _end(consumer, partition, deadline)
     records: list[Deployment] = []
     if end == 0:
         return records
     consumer.assign([partition])
-    deadline = time.monotonic() + TIMEOUT_SECONDS
     while (position := consumer.position([partition])[0].offset) < end:
         if time.monotonic() > deadline:
             raise DeploymentsError(f"{TOPIC} was read up to {position} of {end} in {TIMEOUT_SECONDS:.0f} s; is Kafka overloaded?")
@@ -59,6 +62,17 @@ def _read_to_end(consumer: Consumer) -> list[Deployment]:
     return records
 
 
+def _end(consumer: Consumer, partition: TopicPartition, deadline: float) -> int:
+    """The partition's end offset. A topic just created has no leader for a moment, which passes."""
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(partition, timeout=TIMEOUT_SECONDS)[1])
+        except KafkaException as error:
+            if error.args[0].code() not in PASSING or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+
+
 def running(bootstrap_servers: str, pipeline: str) -> Running:
     """What a pipeline should run, by the topic's records; the topic is created where it is missing."""
     ensure_topics(bootstrap_servers, [SPEC])
@@ -69,7 +83,9 @@ def publish_deployment(bootstrap_servers: str, record: Deployment) -> None:
     """Writes a change and waits until every replica has it; DeploymentsError otherwise."""
     ensure_topics(bootstrap_servers, [SPEC])
     failures: list[str] = []
-    producer = Producer({"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "acks": "all"}, logger=log)
+    producer = Producer(
+        {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "acks": "all", "log_level": ERRORS_ONLY}, logger=log
+    )
 
     def report(error: object, _: object) -> None:
         if error is not None:

@@ -50,6 +50,10 @@ class Worker(faust.Worker):  # type: ignore[misc]
     def carp(self, msg: str) -> None:
         """No banners."""
 
+    def execute_from_commandline(self) -> NoReturn:
+        """For `faust -A streams.app worker`, which would end on a crash without a word."""
+        sys.exit(told(self))
+
     def run(self) -> None:
         """Until a signal; raises what crashed the app."""
         start = asyncio.ensure_future(self.start(), loop=self.loop)
@@ -75,8 +79,13 @@ def run(app: Any, loglevel: str | int = "WARNING") -> int:
     set_levels(loglevel)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    return told(Worker(app, loop=loop, quiet=True))
+
+
+def told(worker: Worker) -> int:
+    """Runs the worker; its exit code, after one sentence on a crash."""
     try:
-        Worker(app, loop=loop, quiet=True).run()
+        worker.run()
     except Exception as error:
         print(f"The worker crashed: {error or repr(error)}", file=sys.stderr, flush=True)
         return 1

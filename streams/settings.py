@@ -15,6 +15,7 @@ ENVIRONMENT = {
     "TIDEGATE_BUILD": "the commit of this build, recorded with every prediction",
     "TIDEGATE_CHECKPOINT_KEY": "the key that River checkpoints are signed with",
     "TIDEGATE_PIPELINE": "the pipeline that `faust -A streams.app worker` runs",
+    "TIDEGATE_WEB_PORT": "where that worker's /metrics, /healthz and /readyz listen; by default 6066",
 }
 STATE_FOLDER = ".tidegate"
 
@@ -30,6 +31,7 @@ class Settings:
     build: str | None = None
     checkpoint_key: bytes | None = None
     pipeline: str | None = None
+    web_port: int = 6066
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], folder: Path | None = None) -> "Settings":
@@ -45,6 +47,7 @@ class Settings:
             build=environment.get("TIDEGATE_BUILD") or None,
             checkpoint_key=key.encode() if key else None,
             pipeline=environment.get("TIDEGATE_PIPELINE") or None,
+            web_port=_port(environment.get("TIDEGATE_WEB_PORT") or "6066"),
         )
 
     @property
@@ -61,3 +64,9 @@ class Settings:
         if value is None:
             raise SettingsError(f"{name} is not set ({ENVIRONMENT[name]}); for a stack of your own run: tidegate up")
         return value
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
+        raise SettingsError(f"TIDEGATE_WEB_PORT is {text!r}; give a port from 0 (a free one) to 65535")
+    return int(text)

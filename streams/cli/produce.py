@@ -14,6 +14,7 @@ from featurestore.events import Event, contract
 from scorer.pipeline import Pipeline
 from streams.cli.errors import told_plainly
 from streams.codec import event_key
+from streams.deployments import ERRORS_ONLY
 from streams.errors import StreamError
 from streams.loading import load_pipeline
 from streams.settings import Settings
@@ -77,7 +78,8 @@ def encoded(event: type[Event], lines: BinaryIO, validate: bool) -> Iterator[tup
 
 def send(bootstrap_servers: str, topic: str, records: Iterator[tuple[bytes | None, bytes]], rate: float | None) -> int:
     """Sends everything, at most `rate` a second; returns how many the broker acknowledged, StreamError if not all."""
-    producer = Producer({"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "partitioner": "murmur2_random"})
+    settings = {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "partitioner": "murmur2_random"}
+    producer = Producer(settings | {"log_level": ERRORS_ONLY})
     failures: list[str] = []
 
     def report(error: Any, _: Any) -> None:
