@@ -1,0 +1,130 @@
+"""The demo as a whole: its figures agree with each other, and whatever ends it, nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+COMMAND = [sys.executable, "-c", "from streams.cli import main; main()", "demo"]
+FIRST_LINE = "First prediction after"
+
+
+def start(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
+    """TMPDIR marks the demo's processes: all of them inherit it."""
+    environ = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ)
+
+
+def processes_of(tmp_path: Path) -> dict[int, str]:
+    """Command lines of processes with our TMPDIR, zombies left out."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and f"TMPDIR={tmp_path}\0".encode() in (entry / "environ").read_bytes():
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+    return found
+
+
+def workers_of(tmp_path: Path) -> list[int]:
+    guard = "embedded/guard.py"
+    return [pid for pid, line in processes_of(tmp_path).items() if " worker " in line and guard not in line]
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> list[str]:
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if word in line:
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def assert_nothing_is_left(tmp_path: Path) -> None:
+    assert eventually(lambda: processes_of(tmp_path) == {})
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("tidegate-")] == []
+
+
+def test_it_ends_by_itself_with_figures_that_agree(tmp_path: Path) -> None:
+    file = tmp_path / "demo.json"
+    process = start(tmp_path, "--seconds", "10", "--json", str(file))
+    out, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, out
+    found = json.loads(file.read_text())
+    assert found["distinct_predictions"] == found["predictions"] > 1_000, out
+    assert found["events"] > found["predictions"] + found["rejects"]
+    assert 0 < found["p50_ms"] <= found["p99_ms"]
+    assert found["rejects"] == found["events"] // 2_001  # each 2,000 sound records are followed by a broken one
+    assert 0.5 < found["auc"] < 1
+    assert 0.5 < found["baseline_auc"] < 1
+    assert (found["model_version"], found["workers"]) == (1, 2)
+    assert_nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order_with_a_summary(tmp_path: Path, number: signal.Signals) -> None:
+    with start(tmp_path) as process:
+        read_until(process, FIRST_LINE)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    assert "predictions" in out
+    assert "Traceback" not in out
+    assert_nothing_is_left(tmp_path)
+
+
+def test_ctrl_c_before_the_replay_ends_it_in_order(tmp_path: Path) -> None:
+    with start(tmp_path) as process:
+        read_until(process, "starting Kafka")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=120)
+    assert (process.returncode, "Traceback" in out) == (0, False), out
+    assert_nothing_is_left(tmp_path)
+
+
+def test_a_killed_worker_is_told_and_the_other_scores_what_it_left(tmp_path: Path) -> None:
+    """No departure stays without a prediction, though one of two workers died without a word."""
+    file = tmp_path / "demo.json"
+    with start(tmp_path, "--seconds", "20", "--speed", "200", "--json", str(file)) as process:
+        read_until(process, FIRST_LINE)
+        os.kill(workers_of(tmp_path)[0], signal.SIGKILL)
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    assert "ended by itself" in out
+    found = json.loads(file.read_text())
+    assert found["workers"] == 1
+    assert found["predictions"] >= found["distinct_predictions"] > 1_000
+    assert "were not handled" not in out
+    assert_nothing_is_left(tmp_path)
+
+
+def test_without_workers_it_ends_with_a_sentence_and_code_1(tmp_path: Path) -> None:
+    with start(tmp_path, "--workers", "1") as process:
+        read_until(process, FIRST_LINE)
+        os.kill(workers_of(tmp_path)[0], signal.SIGKILL)
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, out
+    assert "No worker is left" in out
+    assert "Traceback" not in out
+    assert_nothing_is_left(tmp_path)
