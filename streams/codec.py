@@ -15,6 +15,8 @@ from featurestore.events import Event, EventBatch, Source, contract
 from streams.chunk import Chunk, Record
 
 _FIELD = re.compile(r" - at `(.+)`$")
+# Both come back in the prediction, which must fit into a record whatever producers send.
+ID_CHARACTERS, KEY_BYTES = 1_024, 65_536
 # What decoding a hostile record may raise: not JSON or not the contract, bytes that are not UTF-8, endless nesting, no value.
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError)
 
@@ -37,7 +39,7 @@ class Decoder:
 
     def __init__(self, event: type[Event], future_skew_seconds: float) -> None:
         self._event = event
-        self._time = contract(event).time
+        self._time, self._id = contract(event).time, contract(event).id
         self._skew = future_skew_seconds
         self._decode = msgspec.json.Decoder(event).decode
 
@@ -50,7 +52,7 @@ class Decoder:
             records = chunk.records
         except _BROKEN:
             events, records, rejects = self._one_by_one(chunk.records)
-        return self._checked_times(chunk, events, records, rejects)
+        return self._batch(chunk, events, records, rejects)
 
     def _one_by_one(self, records: list[Record]) -> tuple[list[Any], list[Record], list[Reject]]:
         events, kept, rejects = [], [], []
@@ -62,16 +64,19 @@ class Decoder:
                 rejects.append(_reject(record, error))
         return events, kept, rejects
 
-    def _checked_times(
+    def _batch(
         self, chunk: Chunk, events: list[Any], records: list[Record], rejects: list[Reject]
     ) -> tuple[EventBatch, list[Reject]]:
-        name = self._time
-        times = np.array([getattr(event, name) for event in events], dtype=np.float64)
+        """The decoded events as columns; those with an impossible time or id join the rejects."""
+        time, id = self._time, self._id
+        times = np.array([getattr(event, time) for event in events], dtype=np.float64)
         ingested = np.array([record.timestamp for record in records], dtype=np.float64) / 1000
-        sound = (times >= 0) & (times <= ingested + self._skew)
+        sizes = np.array([len(str(getattr(event, id))) for event in events], dtype=np.int64)
+        keys = np.array([len(record.key or b"") for record in records], dtype=np.int64)
+        sound = (times >= 0) & (times <= ingested + self._skew) & (sizes <= ID_CHARACTERS) & (keys <= KEY_BYTES)
         if not sound.all():
-            late_rejects = [self._reject_time(records[i], times[i]) for i in np.flatnonzero(~sound)]
-            rejects = sorted([*rejects, *late_rejects], key=lambda reject: reject.record.offset)
+            refused = [self._refuse(records[i], times[i], sizes[i]) for i in np.flatnonzero(~sound)]
+            rejects = sorted([*rejects, *refused], key=lambda reject: reject.record.offset)
             kept = np.flatnonzero(sound)
             events, records = [events[i] for i in kept], [records[i] for i in kept]
             times, ingested = times[kept], ingested[kept]
@@ -86,11 +91,14 @@ class Decoder:
         )
         return batch, rejects
 
-    def _reject_time(self, record: Record, time: float) -> Reject:
-        field = f"$.{self._time}"
-        if time >= 0:
-            return Reject(record, "future", field, f"more than {self._skew:g} s after the record's timestamp")
-        return Reject(record, "time", field, "before 1970; seconds since the epoch are expected")
+    def _refuse(self, record: Record, time: float, id_size: int) -> Reject:
+        if not time >= 0:
+            return Reject(record, "time", f"$.{self._time}", "before 1970; seconds since the epoch are expected")
+        if time > record.timestamp / 1000 + self._skew:
+            return Reject(record, "future", f"$.{self._time}", f"more than {self._skew:g} s after the record's timestamp")
+        if id_size > ID_CHARACTERS:
+            return Reject(record, "oversize", f"$.{self._id}", f"an event id of more than {ID_CHARACTERS} characters")
+        return Reject(record, "oversize", None, f"a message key of more than {KEY_BYTES} bytes")
 
 
 def _reject(record: Record, error: Exception) -> Reject:

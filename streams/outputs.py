@@ -10,7 +10,7 @@ from featurestore.events import EventBatch, Ints, contract
 from featurestore.plan import FeaturePlan
 from scorer.pipeline import Pipeline
 from streams.chunk import Record
-from streams.codec import Reject
+from streams.codec import KEY_BYTES, Reject
 from streams.publisher import Outgoing
 from streams.records import PAYLOAD_BYTES, DeadLetter, Prediction, encode, record_id
 from streams.serving import ServingModel
@@ -91,7 +91,7 @@ class Outputs:
         return Outgoing(self.topics.predictions, [batch.keys[row] for row in rows.tolist()], values)
 
     def dead_letters(self, batch: EventBatch, rejects: Sequence[Reject], now: float) -> Outgoing:
-        """One dead letter a reject, keyed as its record; `batch` names the source."""
+        """One dead letter a reject, keyed as its record unless the key is too long; `batch` names the source."""
         topic, partition = batch.source
         letters = [
             DeadLetter(
@@ -109,9 +109,8 @@ class Outputs:
             )
             for reject in rejects
         ]
-        return Outgoing(
-            self.topics.dead_letters, [reject.record.key for reject in rejects], [encode(letter) for letter in letters]
-        )
+        keys = [reject.record.key if len(reject.record.key or b"") <= KEY_BYTES else None for reject in rejects]
+        return Outgoing(self.topics.dead_letters, keys, [encode(letter) for letter in letters])
 
 
 def accepted_records(records: Sequence[Record], batch: EventBatch) -> Sequence[Record]:

@@ -57,7 +57,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes | None
 
 
-REASONS = ("empty", "malformed", "contract", "time", "future")
+REASONS = ("empty", "malformed", "contract", "time", "future", "oversize")
 PAYLOAD_BYTES = 65_536
 
 _encoder = msgspec.json.Encoder()

@@ -30,7 +30,7 @@ class VectorRows:
 class VectorEncoder:
     """Encodes the served vectors of one pipeline.
 
-    ``row_bytes`` is what a row takes at most, so that a record stays under ``record_bytes`` (half of the topic's limit).
+    A record stays under ``record_bytes``, half of what topics take by default, whatever the ids.
     """
 
     def __init__(self, plan: FeaturePlan, record_bytes: int = 500_000) -> None:
@@ -53,12 +53,15 @@ class VectorEncoder:
             ],
             metadata=metadata,
         )
-        self._rows_at_once = max(1, record_bytes // (8 * (self._width + self._groups) + 160))
+        self._record_bytes = record_bytes
 
     def encode(self, rows: VectorRows) -> Iterator[bytes]:
         """IPC streams that hold all rows, in order."""
-        for first in range(0, len(rows.times), self._rows_at_once):
-            part = slice(first, first + self._rows_at_once)
+        longest = max(map(len, rows.prediction_ids), default=0) + max(map(len, rows.event_ids), default=0)
+        row_bytes = 8 * (self._width + self._groups) + 4 * longest + 32  # UTF-8 takes 4 bytes a character at most
+        at_once = max(1, self._record_bytes // row_bytes)
+        for first in range(0, len(rows.times), at_once):
+            part = slice(first, first + at_once)
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, self.schema) as writer:
                 writer.write_batch(self._batch(rows, part))

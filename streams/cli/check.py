@@ -37,7 +37,10 @@ def check_pipeline(pipeline: Pipeline) -> FeaturePlan:
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     for event in plan.events:
         agreed = contract(event)
-        declared = field_types(event)[agreed.time]
+        types = field_types(event)
+        if types[agreed.id].nullable or types[agreed.id].kind not in ("str", "int"):
+            raise DefinitionError(f"event {event.__name__}: id field {agreed.id!r} must be text or a whole number, never null")
+        declared = types[agreed.time]
         if declared.kind not in ("float", "int") or declared.nullable:
             raise DefinitionError(f"event {event.__name__}: time field {agreed.time!r} must be a number of seconds, never null")
     label = pipeline.label

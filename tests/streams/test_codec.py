@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.chunk import Chunk
 from streams.codec import Decoder
 from tests.featurestore.world import SALES, START, Sale
 from tests.streams.records import RawRecord, chunk, event_chunk
@@ -35,6 +36,7 @@ decode = Decoder(Sale, future_skew_seconds=300.0)
         (GOOD.replace(b"1700000000.0", b"-1"), "time", "$.at"),
         (GOOD.replace(b"1700000000.0", b"1700000301"), "future", "$.at"),
         (GOOD.replace(b"1700000000.0", b"1e300"), "future", "$.at"),
+        (GOOD.replace(b'"1"', b'"' + b"x" * 1_025 + b'"'), "oversize", "$.id"),
     ],
 )
 def test_a_record_that_breaks_its_contract_is_rejected_with_its_reason(
@@ -90,3 +92,10 @@ def test_unknown_fields_are_ignored() -> None:
     record = RawRecord(GOOD[:-1] + b',"new":1}')
     assert msgspec.json.decode(record.value or b"", type=Sale).user == "ann"
     assert START == 1_700_000_000.0
+
+
+def test_a_huge_key_is_refused() -> None:
+    records = [RawRecord(GOOD, 0, b"k" * 65_536), RawRecord(GOOD, 1, b"k" * 65_537)]
+    batch, rejects = decode(Chunk("sales", 0, list(records)))
+    assert batch.offsets.tolist() == [0]
+    assert [(reject.reason, reject.field) for reject in rejects] == [("oversize", None)]
