@@ -22,7 +22,7 @@ While it runs, end a worker with kill -9 and watch the other take over."""
 )
 @click.option("--seconds", type=click.FloatRange(min=1), help="End so long after the replay's first event.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary here.")
-@click.option("--speed", default=500.0, show_default=True, type=click.FloatRange(min=1), help="Events a second, all topics.")
+@click.option("--speed", default=400.0, show_default=True, type=click.FloatRange(min=1), help="Events a second, all topics.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 4), help="Worker processes.")
 def demo(seconds: float | None, json_file: Path | None, speed: float, workers: int) -> None:
     """Score the flights of 2013 as they fall due: a real Kafka, two workers, a live view.

@@ -29,7 +29,7 @@ class Observer:
         self._scoreboard, self._workers = scoreboard, workers
         self._lag, self._quality = Lag(), Quality()
         self._sampled = self._judged = 0.0
-        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=SAMPLES_SHOWN + 1)
+        self._samples: deque[tuple[float, int]] = deque(maxlen=SAMPLES_SHOWN + 1)  # when, events sent
 
     def snapshot(self, seconds_max: float | None) -> Snapshot:
         self._refresh()

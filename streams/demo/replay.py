@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException, Producer
 from streams.demo.errors import DemoError
 from streams.demo.source import Sendable
 
-TICK_SECONDS = 0.02  # 10 events at 500 a second
+TICK_SECONDS = 0.02  # 8 events at 400 a second
 FLUSH_SECONDS = 30.0
 
 

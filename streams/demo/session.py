@@ -88,6 +88,7 @@ class _Demo:
             source, settings = self._start(progress)
             self._observed(settings, source)
             self._warm_up(source, progress)
+        self._ending.gently = True  # from here on a signal is seen by the replay's loop
         first = self._watcher.tally.first_prediction or time.time()
         self._console.print(f"First prediction after {first - began:.0f} s.", highlight=False)
         self._replay_and_show()
@@ -146,7 +147,6 @@ class _Demo:
         self._watcher.count_from(self._lag.ends())
 
     def _replay_and_show(self) -> None:
-        self._ending.gently = True
         self._replay.start()
         deadline = None if self._options.seconds is None else time.monotonic() + self._options.seconds
         with live_view(self._console) as show:

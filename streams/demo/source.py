@@ -11,7 +11,7 @@ import msgspec
 
 from streams.demo.flights import FIRST_REPLAYED, WARM_UP_DAYS, find_examples
 
-BROKEN_EVERY = 2_000  # records: 15 in a minute at 500 a second
+BROKEN_EVERY = 2_000  # records: 11 in a minute at 400 a second
 DAY_SECONDS = 86_400.0
 
 

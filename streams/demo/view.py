@@ -59,8 +59,8 @@ def panel(now: Snapshot) -> RenderableType:
     for row in _rows(now):
         table.add_row(*row)
     title = f"[bold]Tidegate[/bold]  {now.model} on the flights of 2013, now {_moment(now.event_time)}"
-    ends = "Ctrl-C ends" if now.seconds_max is None else f"of {now.seconds_max:.0f} s; Ctrl-C ends earlier"
-    return Panel(Group(table), title=title, subtitle=f"{now.elapsed_seconds:.0f} s {ends}", width=WIDTH, padding=(1, 2))
+    ends = "Ctrl-C ends it" if now.seconds_max is None else f"ends by itself after {now.seconds_max:.0f} s"
+    return Panel(Group(table), title=title, subtitle=f"{now.elapsed_seconds:.0f} s; {ends}", width=WIDTH, padding=(1, 2))
 
 
 def _rows(now: Snapshot) -> list[tuple[RenderableType, ...]]:
