@@ -11,15 +11,16 @@ RATE = 200  # samples a second; py-spy stops the process for each
 STAGES = (
     ("metrics", r"\((.*/)?monitors/"),
     ("decode", r"\((.*/)?streams/codec\.py"),
-    ("intern", r"^group_chunk \("),
-    ("read: Redis client", r"^read \((.*/)?featurestore/redis_store\.py"),
-    ("kernel and columns", r"^serve \((.*/)?featurestore/(compute|session)\.py"),
-    ("score", r"^judge \("),
-    ("encode vectors", r"^served \((.*/)?streams/outputs\.py"),
-    ("encode predictions", r"^predictions \((.*/)?streams/outputs\.py"),
+    ("intern", r"\bgroup_chunk \("),
+    ("read: Redis client", r"\bread \((.*/)?featurestore/redis_store\.py"),
+    ("kernel and columns", r"\bserve \((.*/)?featurestore/(compute|session)\.py"),
+    ("score", r"\bjudge \("),
+    ("encode vectors", r"\bserved \((.*/)?streams/outputs\.py"),
+    ("encode predictions", r"\bpredictions \((.*/)?streams/outputs\.py"),
     ("publish", r"\((.*/)?streams/publisher\.py"),
-    ("merge: deltas", r"^deltas \("),
-    ("merge: Redis client", r"^_?merge \("),
+    ("merge: deltas", r"\bdeltas \("),
+    ("merge: Redis client", r"\bmerge \((.*/)?featurestore/redis_store\.py"),
+    ("merge: fences", r"\bmerge \("),
     ("fetch", r"\((.*/)?(aiokafka|streams/fetching\.py)"),
     ("flow", r"\((.*/)?streams/flow\.py"),
     ("transport, Faust, event loop", r""),
@@ -28,7 +29,7 @@ STAGES = (
 
 def record(pid: int, seconds: int, folder: Path, *, gil: bool) -> dict[str, int]:
     """Samples by stage of the threads that run (``gil``: that hold the interpreter)."""
-    out = folder / "profile.raw"
+    out = folder / f"profile-{'gil' if gil else 'all'}.raw"
     command = [str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(pid), "--duration", str(seconds)]
     command += ["--rate", str(RATE), "--format", "raw", "--output", str(out), *(["--gil"] if gil else [])]
     subprocess.run(command, check=True, capture_output=True, timeout=seconds + 60)
@@ -47,7 +48,7 @@ def fold(raw: str) -> dict[str, int]:
 def stage_of(frames: list[str]) -> str:
     """The stage of a stack.
 
-    >>> stage_of(["main (x.py:1)", "__call__ (streams/flow.py:80)", "judge (streams/serving.py:40)", "predict (basic.py:9)"])
+    >>> stage_of(["Flow.__call__ (streams/flow.py:80)", "ServingModel.judge (streams/serving.py:40)", "predict (basic.py:9)"])
     'score'
     """
     for stage, pattern in STAGES[:-1]:
