@@ -34,13 +34,15 @@ def preparing(state: DemoState, progress: Progress) -> Iterator[Callable[[], Pre
             f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); runpy.run_module('streams.demo.prepare', run_name='__main__')"
         )
         process = GuardedProcess([sys.executable, "-c", script, str(state.folder)], log=log, remove=Path(folder))
-        follower = threading.Thread(target=_follow, args=(process, log, progress), name="preparing", daemon=True)
+        left = threading.Event()
+        follower = threading.Thread(target=_follow, args=(process, log, progress, left), name="preparing", daemon=True)
         follower.start()
         try:
             yield lambda: _finished(process, follower, log, state)
         finally:
+            left.set()
+            follower.join()  # first: two threads must not wait for one process
             process.kill()
-            follower.join(5.0)
             process.close()
 
 
@@ -53,9 +55,9 @@ def _finished(process: GuardedProcess, follower: threading.Thread, log: Path, st
     return prepared
 
 
-def _follow(process: GuardedProcess, log: Path, progress: Progress) -> None:
+def _follow(process: GuardedProcess, log: Path, progress: Progress, left: threading.Event) -> None:
     with open(log, "rb") as lines:
-        while True:
+        while not left.is_set():
             ended = process.wait(POLL_SECONDS) is not None
             for line in lines:
                 with contextlib.suppress(msgspec.DecodeError):  # a library's warning

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from streams.embedded.jars import JarCache, cache_directory
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 COMMAND = [sys.executable, "-c", "from streams.cli import main; main()", "demo"]
 FIRST_LINE = "First prediction after"
 
 
-def start(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
+def start(tmp_path: Path, *options: str, **variables: str) -> subprocess.Popen[str]:
     """TMPDIR marks the demo's processes: all of them inherit it."""
-    environ = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    environ = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1", **variables}
     return subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ)
 
 
@@ -99,6 +101,20 @@ def test_ctrl_c_before_the_replay_ends_it_in_order(tmp_path: Path) -> None:
         read_until(process, "starting Kafka")
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=120)
+    assert (process.returncode, "Traceback" in out) == (0, False), out
+    assert_nothing_is_left(tmp_path)
+
+
+def test_ctrl_c_while_models_are_made_ends_it_in_order(tmp_path: Path) -> None:
+    """In a cache that holds Kafka and nothing else, as after a first run that was stopped."""
+    cache = tmp_path / "cache" / "tidegate"
+    cache.mkdir(parents=True)
+    JarCache(cache_directory(os.environ)).fetch()
+    (cache / "jars").symlink_to(cache_directory(os.environ) / "jars")
+    with start(tmp_path, XDG_CACHE_HOME=str(cache.parent)) as process:
+        read_until(process, "training on")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in out) == (0, False), out
     assert_nothing_is_left(tmp_path)
 
