@@ -3,7 +3,8 @@
 What a partition's owner must know to count every event exactly once (design: ../shared features.md, "Exactly once, by fencing"):
 
 - the **fences** it has seen, per group and shard: events at or below a shard's fence are in that shard's states already;
-- **predicted_to**: every event up to it has been published, because a merge comes after its chunk's acknowledgement.
+- **predicted_to**: every event up to it has been published, because a merge comes after its chunk's acknowledgement;
+- **committed**: where the group stood when the assignment began. Recovery starts before it; nothing below it is committed again.
 
 tests/featurestore/test_protocol.py drives this code through random crashes, zombies and stores that go back in time.
 """
@@ -26,12 +27,13 @@ from featurestore.store import UNREAD, Merge, Read, Store
 class View:
     """A chunk with what the store held of it: for each group of the plan (or, of a feed, for each group it writes).
 
-    ``fresh`` bool (n,): events not published yet, to be scored.
+    ``fences`` are those of the states, as read with them; ``fresh`` bool (n,): events not published yet, to be scored.
     """
 
     batch: EventBatch
     chunks: tuple[GroupChunk, ...]
     states: tuple[Floats, ...]
+    fences: tuple[Ints, ...]
     fresh: Bools
 
 
@@ -42,6 +44,7 @@ class Session:
         self._plan, self._store, self.source = plan, store, source
         self._written = plan.written_by(source.topic)
         self._fences: dict[str, Ints] = {}
+        self.committed = 0
         self.predicted_to = -1
 
     async def begin(self, committed: int | None, log_end: int | None = None) -> int | None:
@@ -58,7 +61,8 @@ class Session:
                 f"{self.source.topic}/{self.source.partition} ends at {log_end}, but the feature store counted events up to "
                 f"{highest}: the topic was created anew; drop the namespaces of {self._plan.pipeline}, or restore the topic"
             )
-        self.predicted_to = max(highest, (committed or 0) - 1)
+        self.committed = committed or 0
+        self.predicted_to = max(highest, self.committed - 1)
         if committed is not None and lowest is not None and lowest < committed - 1:
             return lowest + 1
         return None
@@ -69,18 +73,21 @@ class Session:
         groups = self._plan.groups if scored else self._written
         chunks = tuple(group_chunk(self._plan, group, batch) for group in groups)
         states: tuple[Floats, ...] = ()
+        fences: tuple[Ints, ...] = ()
         if scored:
             reads = [Read(self._plan.namespace(chunk.group), chunk.group, chunk.entities) for chunk in chunks]
+            known = self._known()
             replies = await self._store.read(self.source, reads)
-            states = tuple(reply.states for reply in replies)
+            states, fences = tuple(reply.states for reply in replies), tuple(reply.fences for reply in replies)
             for chunk, reply in zip(chunks, replies, strict=True):
                 if chunk.group in self._written:
-                    self._saw(chunk.group, reply.fences)
-        return View(batch, chunks, states, batch.offsets > self.predicted_to)
+                    self._saw(chunk.group, reply.fences, known[chunk.group.name])
+        return View(batch, chunks, states, fences, batch.offsets > self.predicted_to)
 
     def serve(self, view: View) -> Served:
         """The served vectors; only rows of fresh events mean anything."""
-        applies = [self._applies(chunk, view.batch) for chunk in view.chunks]
+        pairs = zip(view.chunks, view.fences, strict=True)
+        applies = [self._applies(chunk, view.batch, fences) for chunk, fences in pairs]
         return serve(self._plan, view.batch, view.chunks, view.states, applies)
 
     async def merge(self, view: View, last_offset: int) -> None:
@@ -108,17 +115,17 @@ class Session:
         ]
         await self._merge_all([merge for merge in lagging if merge.shards], None)
 
-    def _applies(self, chunk: GroupChunk, batch: EventBatch) -> Bools:
-        """Which events the shard of their entity does not contain yet."""
+    def _applies(self, chunk: GroupChunk, batch: EventBatch, fences: Ints) -> Bools:
+        """Which events the shard of their entity does not contain yet, by these fences."""
         if chunk.group not in self._written:
             return np.zeros(len(batch), dtype=np.bool_)
         writers = chunk.touch.writers
         shards = chunk.entities.shards[writers] if len(chunk.entities) else np.zeros(len(batch), dtype=np.int64)
-        return np.asarray((writers >= 0) & (batch.offsets > self._fences[chunk.group.name][shards]))
+        return np.asarray((writers >= 0) & (batch.offsets > fences[shards]))
 
     def _merge(self, chunk: GroupChunk, batch: EventBatch, new: int) -> Merge:
         fences = self._fences[chunk.group.name]
-        applies = self._applies(chunk, batch)
+        applies = self._applies(chunk, batch, fences)
         rows = np.unique(chunk.touch.writers[applies])  # entities only read, or trimmed away, leave no trace in the store
         entities = Entities([chunk.entities.ids[row] for row in rows.tolist()], chunk.entities.shards[rows])
         return Merge(
@@ -134,13 +141,14 @@ class Session:
     async def _merge_all(self, merges: Sequence[Merge], view: View | None) -> None:
         """Merges; where a fence was higher than expected (another worker was here), trims the deltas and tries again."""
         while merges:
+            known = self._known()
             replies = await self._store.merge(self.source, merges)
             again = []
             for merge, found in zip(merges, replies, strict=True):
                 asked = np.array(merge.shards)
                 done = asked[found[asked] == merge.expected[asked]]
-                self._fences[merge.group.name][done] = merge.new
-                self._saw(merge.group, np.where(found == merge.expected, UNREAD, found))
+                self._saw(merge.group, found, known[merge.group.name])
+                self._advance(merge.group, done, merge.new)
                 if len(done) < len(asked):
                     again.append(self._trimmed(merge, view))
             merges = [merge for merge in again if merge.shards]
@@ -155,9 +163,12 @@ class Session:
             np.flatnonzero(fences < merge.new).tolist(), fences.copy(), merge.new,
         )  # fmt: skip
 
-    def _saw(self, group: Group, found: Ints) -> None:
-        """Takes in fences just read: higher ones are another worker's merges, lower ones mean the store lost some."""
-        known = self._fences[group.name]
+    def _known(self) -> dict[str, Ints]:
+        """The fences as known when a request leaves. A commit's settling and a chunk's read may cross on the way."""
+        return {name: fences.copy() for name, fences in self._fences.items()}
+
+    def _saw(self, group: Group, found: Ints, known: Ints) -> None:
+        """Takes in fences just read: higher ones are another's merges; lower than `known` when asked, the store lost some."""
         back = (found != UNREAD) & (found < known)
         if back.any():
             shard = int(np.flatnonzero(back)[0])
@@ -165,5 +176,9 @@ class Session:
                 f"group {group.name}, shard {shard}: the fence of {self.source.topic}/{self.source.partition} is {found[shard]}, "
                 f"this worker left it at {known[shard]}: the store lost data; restart this worker, which then merges it again"
             )
-        np.maximum(known, found, out=known)
-        self.predicted_to = max(self.predicted_to, int(known.max()))
+        self._advance(group, np.flatnonzero(found != UNREAD), found[found != UNREAD])
+
+    def _advance(self, group: Group, shards: Ints, fences: Ints | int) -> None:
+        own = self._fences[group.name]
+        own[shards] = np.maximum(own[shards], fences)
+        self.predicted_to = max(self.predicted_to, int(own.max()))

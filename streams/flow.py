@@ -60,11 +60,14 @@ class Flow:
             self._sessions.pop(tp, None)
 
     async def settle(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
-        """Moves the fences of untouched shards, so that these offsets may be committed; returns those of our partitions."""
-        ours = {tp: offset for tp, offset in offsets.items() if tp in self._sessions}
-        for tp, offset in ours.items():
-            await self._sessions[tp].settle(offset)
-        return ours
+        """Moves the fences of untouched shards, so that offsets may be committed; returns those that may.
+
+        Not those of partitions that are others' now, nor, in recovery, those below what was committed before.
+        """
+        ours = {tp: (self._sessions[tp], offset) for tp, offset in offsets.items() if tp in self._sessions}
+        for session, offset in ours.values():
+            await session.settle(offset)
+        return {tp: offset for tp, (session, offset) in ours.items() if offset >= session.committed}
 
     async def __call__(self, chunk: Chunk) -> None:
         """Takes one chunk all the way; returns when its offset may be committed. What it raises must stop the worker."""

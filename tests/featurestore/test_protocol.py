@@ -6,8 +6,10 @@ partition (unless the store went back in time); no commit passed an unpublished 
 """
 
 import copy
+import dataclasses
 import random
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from featurestore.events import Event, Source
 from featurestore.memory_store import MemoryStore
 from featurestore.plan import compile_plan
 from featurestore.session import Session
+from featurestore.store import UNREAD
 from tests.featurestore.world import batch
 
 PARTITIONS, EVENTS, USERS = 2, 24, 5
@@ -44,8 +47,43 @@ PLAN = compile_plan(
 PLACE = PLAN.schema.names.index("ping_by_place.count.1h")
 
 
-def step(coroutine: Any) -> Any:
-    """MemoryStore never waits, so a coroutine over it runs to its end at once."""
+class Pause:
+    """A point where anything may happen to a worker."""
+
+    def __await__(self) -> Any:
+        yield
+
+
+class Wire:
+    """The store as a worker meets it: requests take a while to arrive, answers to come back, and a merge goes shard by shard."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def fences(self, namespaces: Sequence[str], source: Source) -> Any:
+        return await self._later(lambda: self._store.fences(namespaces, source))
+
+    async def read(self, source: Source, reads: Sequence[Any]) -> Any:
+        return await self._later(lambda: self._store.read(source, reads))
+
+    async def merge(self, source: Source, merges: Sequence[Any]) -> Any:
+        found = [np.full(PLAN.shards, UNREAD, dtype=np.int64) for _ in merges]
+        for merge, fences in zip(merges, found, strict=True):
+            for shard in merge.shards:
+                one = dataclasses.replace(merge, shards=[shard])
+                (answer,) = await self._later(partial(self._store.merge, source, [one]))
+                fences[shard] = answer[shard]
+        return found
+
+    async def _later(self, call: Any) -> Any:
+        await Pause()
+        answer = await call()
+        await Pause()
+        return answer
+
+
+def at_once(coroutine: Any) -> Any:
+    """The result of a coroutine over MemoryStore, which never waits."""
     try:
         coroutine.send(None)
     except StopIteration as done:
@@ -67,119 +105,108 @@ class World:
 
     def fences(self, partition: int) -> np.ndarray:  # type: ignore[type-arg]
         spaces = [PLAN.namespace(group) for group in PLAN.groups]
-        return np.concatenate(step(self.store.fences(spaces, Source("pings", partition))))
+        return np.concatenate(at_once(self.store.fences(spaces, Source("pings", partition))))
 
 
-def worker(world: World, partition: int, generation: int) -> Iterator[None]:
-    """One assignment of one partition; yields where anything may happen to it."""
-    session = Session(PLAN, world.store, Source("pings", partition))
-    committed = world.committed[partition]
-    start = step(session.begin(committed, EVENTS))
-    position = start if start is not None else committed or 0
-    yield
-    while position < EVENTS:
-        last = min(EVENTS, position + world.dice.randint(1, 5)) - 1
-        chunk = batch(world.events[partition][position : last + 1], partition, position)
-        view = step(session.read(chunk))
-        yield
-        served = session.serve(view)
-        for i in np.flatnonzero(view.fresh).tolist():  # publish, acknowledged
-            offset = int(chunk.offsets[i])
-            world.predicted.setdefault((partition, offset), []).append(served.vectors[i, PLACE] > offset)
-            if world.dice.random() < 0.1:
-                yield
-        yield
-        for _ in merge_by_shard(session, view, last):
-            yield
-        yield
-        step(session.settle(last + 1))
-        if world.generation[partition] != generation:  # Kafka refuses a zombie's commit
-            return
-        assert all((partition, o) in world.predicted for o in range(last + 1)), "committed past an unpublished event"
-        assert world.may_roll_back or world.fences(partition).min() >= last, "committed past an unmerged event"
-        world.committed[partition] = max(world.committed[partition] or 0, last + 1)
-        position = last + 1
-        yield
+class Assignment:
+    """One assignment of one partition: its chunks, and beside them the commits that a timer makes."""
 
+    def __init__(self, world: World, partition: int) -> None:
+        world.generation[partition] += 1
+        self.world, self.partition, self.generation = world, partition, world.generation[partition]
+        self.session = Session(PLAN, Wire(world.store), Source("pings", partition))  # type: ignore[arg-type]
+        self.done: int | None = None
+        self.tasks: list[Any] = [self.chunks()]
 
-def merge_by_shard(session: Session, view: Any, last: int) -> Iterator[None]:
-    """The session's merge, interrupted after each shard: what a crash between two shards leaves behind."""
-    gate = Gate(session._store)
-    session._store = gate
-    coroutine = session.merge(view, last)
-    try:
-        while True:
-            coroutine.send(None)
-            yield
-    except StopIteration:
-        pass
-    finally:
-        session._store = gate.store
-        coroutine.close()
+    def step(self) -> bool:
+        """Takes one of its tasks a step further; False when the assignment has ended."""
+        task = self.world.dice.choice(self.tasks)
+        try:
+            task.send(None)
+        except StopIteration:
+            self.tasks.remove(task)
+        except StoreWentBackError:
+            assert self.world.rolled_back, "the store never went back"
+            return False
+        return bool(self.tasks)
 
+    def kill(self) -> None:
+        for task in self.tasks:
+            task.close()
 
-class Pause:
-    def __await__(self) -> Any:
-        yield
+    async def chunks(self) -> None:
+        world, dice, partition = self.world, self.world.dice, self.partition
+        committed = world.committed[partition]
+        start = await self.session.begin(committed, EVENTS)
+        position = start if start is not None else committed or 0
+        self.tasks.append(self.commits())
+        while position < EVENTS:
+            last = min(EVENTS, position + dice.randint(1, 5)) - 1
+            chunk = batch(world.events[partition][position : last + 1], partition, position)
+            view = await self.session.read(chunk)
+            served = self.session.serve(view)
+            for i in np.flatnonzero(view.fresh).tolist():  # publish, acknowledged
+                offset = int(chunk.offsets[i])
+                world.predicted.setdefault((partition, offset), []).append(served.vectors[i, PLACE] > offset)
+                if dice.random() < 0.1:
+                    await Pause()
+            await Pause()
+            await self.session.merge(view, last)
+            self.done = position = last + 1
+            await Pause()
 
+    async def commits(self) -> None:
+        world, partition = self.world, self.partition
+        settled: int | None = None
+        while world.generation[partition] == self.generation:  # Kafka refuses a zombie's commit
+            await Pause()
+            offset = self.done
+            if offset is None or offset == settled:
+                if len(self.tasks) == 1:
+                    return
+                continue
+            await self.session.settle(offset)
+            settled = offset
+            if world.generation[partition] == self.generation and offset > (world.committed[partition] or 0):
+                self.commit(offset)
 
-class Gate:
-    """Lets one shard of a merge through at a time."""
-
-    def __init__(self, store: Any) -> None:
-        self.store = store
-
-    async def merge(self, source: Source, merges: list[Any]) -> list[Any]:
-        found = [np.full(PLAN.shards, -2, dtype=np.int64) for _ in merges]
-        for merge, fences in zip(merges, found, strict=True):
-            for shard in merge.shards:
-                one = copy.copy(merge)
-                object.__setattr__(one, "shards", [shard])
-                (answer,) = await self.store.merge(source, [one])
-                fences[shard] = answer[shard]
-                await Pause()
-        return found
+    def commit(self, offset: int) -> None:
+        world, partition = self.world, self.partition
+        assert all((partition, o) in world.predicted for o in range(offset)), "committed past an unpublished event"
+        assert world.may_roll_back or world.fences(partition).min() >= offset - 1, "committed past an unmerged event"
+        world.committed[partition] = offset
 
 
 def run(seed: int, faults: int) -> tuple[bool, int, int]:
     dice = random.Random(seed)
     world = World(dice)
-    live: list[tuple[int, Iterator[None]]] = []
-
-    def assign(partition: int) -> None:
-        world.generation[partition] += 1
-        live.append((partition, worker(world, partition, world.generation[partition])))
-
-    for p in range(PARTITIONS):
-        assign(p)
-    for steps in range(100 * faults):
+    live = [Assignment(world, p) for p in range(PARTITIONS)]
+    for steps in range(200 * faults):
         if steps < faults:
-            inject(world, live, assign)
+            inject(world, live)
         if not live:
             stale = [p for p in range(PARTITIONS) if world.fences(p).min() < EVENTS - 1 or (world.committed[p] or 0) < EVENTS]
             if not stale and steps >= faults:
                 break
-            for p in stale or range(PARTITIONS):
-                assign(p)
-        at = dice.randrange(len(live))
-        try:
-            next(live[at][1])
-        except (StopIteration, StoreWentBackError):
-            live.pop(at)
+            live = [Assignment(world, p) for p in stale or range(PARTITIONS)]
+        chosen = dice.choice(live)
+        if not chosen.step():
+            chosen.kill()
+            live.remove(chosen)
     else:
         raise AssertionError(f"seed {seed}: never comes to rest")
     return check(world, seed)
 
 
-def inject(world: World, live: list[tuple[int, Iterator[None]]], assign: Any) -> None:
+def inject(world: World, live: list[Assignment]) -> None:
     dice, roll = world.dice, world.dice.random()
-    if roll < 0.04:
-        assign(dice.randrange(PARTITIONS))  # a rebalance: the old owner goes on as a zombie
-    elif roll < 0.08 and live:
-        live.pop(dice.randrange(len(live)))  # kill -9
-    elif roll < 0.10:
+    if roll < 0.02:
+        live.append(Assignment(world, dice.randrange(PARTITIONS)))  # a rebalance: the old owner goes on as a zombie
+    elif roll < 0.04 and live:
+        live.pop(dice.randrange(len(live))).kill()  # kill -9
+    elif roll < 0.06:
         world.snapshots.append(copy.deepcopy((world.store._states, world.store._fences)))
-    elif roll < 0.11 and world.snapshots and world.may_roll_back:
+    elif roll < 0.065 and world.snapshots and world.may_roll_back:
         world.store._states, world.store._fences = copy.deepcopy(dice.choice(world.snapshots))
         world.rolled_back = True
 
@@ -187,7 +214,7 @@ def inject(world: World, live: list[tuple[int, Iterator[None]]], assign: Any) ->
 def check(world: World, seed: int) -> tuple[bool, int, int]:
     expected = offline.compute(PLAN, [batch(events, p) for p, events in enumerate(world.events)]).states
     for group in PLAN.groups:
-        assert step(world.store.dump(PLAN.namespace(group))) == expected[group.name], f"seed {seed}: {group.name} differs"
+        assert at_once(world.store.dump(PLAN.namespace(group))) == expected[group.name], f"seed {seed}: {group.name} differs"
     missing = PARTITIONS * EVENTS - len(world.predicted)
     assert not missing, f"seed {seed}: {missing} events never predicted"
     saw_future = sum(any(seen) for seen in world.predicted.values())
@@ -197,7 +224,7 @@ def check(world: World, seed: int) -> tuple[bool, int, int]:
 
 @pytest.mark.parametrize("block", range(4))
 def test_the_protocol_holds_under_random_faults(block: int) -> None:
-    results = [run(block * 1000 + i, faults=300) for i in range(60)]
+    results = [run(block * 1000 + i, faults=600) for i in range(60)]
     assert any(rolled_back for rolled_back, _, _ in results), "no run went back in time: the test tests nothing"
     assert any(not rolled_back for rolled_back, _, _ in results)
     assert sum(twice for _, _, twice in results) > 0, "no event was predicted twice: no crash fell between publish and merge"
