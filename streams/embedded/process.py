@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ class GuardedProcess:
             cwd="/",
         )
         self.exit_code: int | None = None
+        self._reading = threading.Lock()
         word, _, rest = self._read_line().partition(" ")
         if word != "pid":
             self.close()
@@ -46,8 +48,10 @@ class GuardedProcess:
         """The server's exit code, or None when it still runs after the timeout."""
         deadline = time.monotonic() + timeout_seconds
         while self.exit_code is None and self._has_output(max(0.0, deadline - time.monotonic())):
-            line = self._read_line()
-            self.exit_code = int(line.partition(" ")[2]) if line.startswith("exit ") else -signal.SIGKILL
+            with self._reading:  # another thread that waits may have taken the line, and there is only one
+                if self.exit_code is None and self._has_output(0):
+                    line = self._read_line()
+                    self.exit_code = int(line.partition(" ")[2]) if line.startswith("exit ") else -signal.SIGKILL
         return self.exit_code
 
     def send(self, number: signal.Signals) -> None:

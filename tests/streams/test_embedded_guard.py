@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,12 @@ def test_data_that_was_given_stays(data: Path) -> None:
 def test_a_command_that_does_not_exist_is_an_error(data: Path) -> None:
     with pytest.raises(EmbeddedError, match="/no/such/server could not be started"):
         GuardedProcess(["/no/such/server"], log=data / "log", remove=data)
+
+
+def test_threads_that_wait_together_all_get_the_exit_code(data: Path) -> None:
+    process = GuardedProcess(SLEEP, log=data / "log", remove=data)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(process.wait, 30) for _ in range(4)]
+        process.kill()
+        assert [one.result(10) for one in waiting] == [-signal.SIGKILL] * 4
+    process.close()
