@@ -19,6 +19,8 @@ from pathlib import Path
 from streams.embedded import guard
 from streams.embedded.errors import EmbeddedError
 
+SLICE_SECONDS = 0.1
+
 
 class GuardedProcess:
     """A server under a guardian's eyes. `remove` is the directory that goes when this process ends, if any."""
@@ -47,12 +49,20 @@ class GuardedProcess:
     def wait(self, timeout_seconds: float) -> int | None:
         """The server's exit code, or None when it still runs after the timeout."""
         deadline = time.monotonic() + timeout_seconds
-        while self.exit_code is None and self._has_output(max(0.0, deadline - time.monotonic())):
-            with self._reading:  # another thread that waits may have taken the line, and there is only one
-                if self.exit_code is None and self._has_output(0):
-                    line = self._read_line()
-                    self.exit_code = int(line.partition(" ")[2]) if line.startswith("exit ") else -signal.SIGKILL
+        while self.exit_code is None:
+            left = max(0.0, deadline - time.monotonic())
+            # In slices: another thread that waits may take the line, of which there is only one.
+            if self._has_output(min(left, SLICE_SECONDS)):
+                with self._reading:
+                    self._take_exit_code()
+            elif not left:
+                break
         return self.exit_code
+
+    def _take_exit_code(self) -> None:
+        if self.exit_code is None and self._has_output(0):
+            line = self._read_line()
+            self.exit_code = int(line.partition(" ")[2]) if line.startswith("exit ") else -signal.SIGKILL
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the server, if it still runs."""
