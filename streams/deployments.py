@@ -6,7 +6,7 @@ import uuid
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from scorer.deployments import Deployment, Running, current, decode, encode
+from scorer.deployments import CHAMPION, Deployment, Running, current, decode, encode
 from scorer.errors import DeploymentError
 from streams.errors import DeploymentsError
 from streams.topics import TopicSpec, ensure_topics
@@ -95,3 +95,24 @@ def publish_deployment(bootstrap_servers: str, record: Deployment) -> None:
     unsent = producer.flush(TIMEOUT_SECONDS)
     if unsent or failures:
         raise DeploymentsError(f"the deployment was not written to {TOPIC}: {'; '.join(failures) or 'no answer from Kafka'}")
+
+
+def deploy_champion(
+    bootstrap_servers: str, *, pipeline: str, model: str, version: int, artifact_hash: str, registry: str, who: str, why: str
+) -> None:
+    """Makes a registered version the champion of a pipeline; the record names the version that it replaces."""
+    before = running(bootstrap_servers, pipeline).champion
+    record = Deployment(
+        change_id=uuid.uuid4().hex,
+        pipeline=pipeline,
+        model=model,
+        role=CHAMPION,
+        version=version,
+        who=who,
+        when=time.time(),
+        why=why,
+        previous_version=before.version if before else None,
+        artifact_hash=artifact_hash,
+        registry=registry,
+    )
+    publish_deployment(bootstrap_servers, record)

@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,12 @@ from featurestore.definitions import seconds
 from featurestore.parquet import read_history
 from featurestore.plan import compile_plan
 from scorer.artifact import artifact_hash, write_artifact
-from scorer.deployments import CHAMPION, Deployment
+from scorer.deployments import CHAMPION
 from scorer.labels import join
 from scorer.pipeline import Pipeline
 from scorer.registry import MLflowRegistry
 from scorer.training import TrainedModel, git_state, train
-from streams.deployments import publish_deployment, running
+from streams.deployments import deploy_champion
 from streams.settings import Settings
 
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
@@ -83,21 +82,14 @@ def register(pipeline: Pipeline, trained: TrainedModel, settings: Settings, code
 
 def promote(pipeline: Pipeline, registered: Registered, settings: Settings, who: str, why: str) -> None:
     """Writes the deployment, which is the truth, then the registry's alias `champion`, which mirrors it."""
-    before = running(settings.kafka, pipeline.name).champion
-    publish_deployment(
+    deploy_champion(
         settings.kafka,
-        Deployment(
-            change_id=uuid.uuid4().hex,
-            pipeline=pipeline.name,
-            model=registered.model,
-            role=CHAMPION,
-            version=registered.version,
-            who=who,
-            when=time.time(),
-            why=why,
-            previous_version=before.version if before else None,
-            artifact_hash=registered.hash,
-            registry=settings.registry_uri,
-        ),
+        pipeline=pipeline.name,
+        model=registered.model,
+        version=registered.version,
+        artifact_hash=registered.hash,
+        registry=settings.registry_uri,
+        who=who,
+        why=why,
     )
     MLflowRegistry(settings.registry_uri).set_alias(registered.model, CHAMPION, registered.version)

@@ -4,7 +4,6 @@ The file to read first. What each part does is said in its own file; how it look
 """
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,7 +16,6 @@ from rich.console import Console
 
 from featurestore.events import contract
 from featurestore.plan import compile_plan
-from scorer.deployments import CHAMPION, Deployment
 from scorer.pipeline import Pipeline
 from streams.cli.progress import steps
 from streams.demo import flights
@@ -35,7 +33,7 @@ from streams.demo.state import DemoState, Prepared
 from streams.demo.view import live_view, summary_table
 from streams.demo.watch import Watcher
 from streams.demo.workers import Workers
-from streams.deployments import publish_deployment
+from streams.deployments import deploy_champion
 from streams.embedded import Stack
 from streams.embedded.stack import KAFKA_VARIABLE, REDIS_VARIABLE
 from streams.outputs import TopicNames
@@ -185,20 +183,15 @@ class _Demo:
 
 def deploy(pipeline: Pipeline, prepared: Prepared, settings: Settings) -> None:
     """Makes the version the champion on this run's Kafka; the registry's alias has said so since it was registered."""
-    publish_deployment(
+    deploy_champion(
         settings.kafka,
-        Deployment(
-            change_id=uuid.uuid4().hex,
-            pipeline=pipeline.name,
-            model=prepared.model,
-            role=CHAMPION,
-            version=prepared.version,
-            who="tidegate demo",
-            when=time.time(),
-            why="the demo's model",
-            artifact_hash=prepared.hash,
-            registry=settings.registry_uri,
-        ),
+        pipeline=pipeline.name,
+        model=prepared.model,
+        version=prepared.version,
+        artifact_hash=prepared.hash,
+        registry=settings.registry_uri,
+        who="tidegate demo",
+        why="the demo's model",
     )
 
 
