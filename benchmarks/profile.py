@@ -9,6 +9,7 @@ from pathlib import Path
 RATE = 200  # samples a second; py-spy stops the process for each
 # The first one that matches any frame of a stack.
 STAGES = (
+    ("waiting", r"\bselect \("),  # py-spy cannot always tell that a thread sleeps
     ("metrics", r"\((.*/)?monitors/"),
     ("decode", r"\((.*/)?streams/codec\.py"),
     ("intern", r"\bgroup_chunk \("),

@@ -39,7 +39,7 @@ from streams.records import Prediction
 from streams.settings import Settings
 from streams.vectors import VectorEncoder, VectorRows
 
-CONSUME_RECORDS = 8000  # over all partitions; 2,000 to 16,000 were tried: docs/performance.md
+CONSUME_RECORDS = 8000  # over all partitions, a full chunk of each
 CHUNK_EVENTS = 2000  # as the worker's
 IDLE_SECONDS = 0.05
 
@@ -52,6 +52,7 @@ class Loop:
         champion = running(settings.kafka, pipeline.name).champion
         assert champion is not None
         self.model = load_deployed(settings, champion, self.plan.schema)
+        self.schema = self.plan.schema.fingerprint
         warmup.warm(self.plan)
         self.store = RedisStore(settings.redis, pipeline.shards)
         self.producer = Producer(
@@ -141,7 +142,7 @@ class Loop:
                 event_id=event_ids[i],
                 key=None if key is None else key.decode(),
                 pipeline=self.pipeline.name,
-                schema=self.plan.schema.fingerprint,
+                schema=self.schema,
                 event_time=times[i],
                 ingest_time=ingested[i],
                 scored_time=now,

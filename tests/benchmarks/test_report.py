@@ -69,4 +69,4 @@ def test_samples_are_folded_by_stage() -> None:
             "run (threading.py:9);select (selectors.py:1) 1",
         ]
     )
-    assert profile.fold(raw) == {"score": 3, "read: Redis client": 2, "transport, Faust, event loop": 1}
+    assert profile.fold(raw) == {"score": 3, "read: Redis client": 2, "waiting": 1}
