@@ -110,6 +110,7 @@ class EventBatch:
     keys: list[bytes | None]
     events: list[Any]
     _columns: dict[str, list[Any]] = field(default_factory=dict, repr=False)
+    _numbers: dict[str, Floats] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.events)
@@ -122,8 +123,14 @@ class EventBatch:
         return found
 
     def numbers(self, name: str) -> Floats:
-        """One field of every event as float64, shape (n,); None becomes NaN, False and True 0 and 1, -0.0 becomes 0.0."""
-        return np.array(self.column(name), dtype=np.float64) + 0.0
+        """One field of every event as float64, shape (n,); None becomes NaN, False and True 0 and 1, -0.0 becomes 0.0.
+
+        Kept, because every slot of every group asks for the same few fields: not to be changed.
+        """
+        found = self._numbers.get(name)
+        if found is None:
+            found = self._numbers[name] = np.array(self.column(name), dtype=np.float64) + 0.0
+        return found
 
 
 @dataclass(frozen=True, slots=True)

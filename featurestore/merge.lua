@@ -6,19 +6,19 @@
 local found = redis.call('GET', KEYS[1]) or '-1'
 if found ~= ARGV[1] then return tonumber(found) end
 
-local ops, rings, deltas = ARGV[3], {}, ARGV[5]
+local call, pack, unpack_at = redis.call, struct.pack, struct.unpack
+local rings, deltas = {}, ARGV[5]
 for ring in string.gmatch(ARGV[4], '%d+') do rings[#rings + 1] = tonumber(ring) end
-local width = #ops
+local width, windows = #ARGV[3], #rings
+local ops = { string.byte(ARGV[3], 1, width) }
 local blank = ''
-for s = 1, width do
-  local op = string.sub(ops, s, s)
-  blank = blank .. struct.pack('<d', op == '+' and 0 or (op == '<' and math.huge or -math.huge))
-end
+for s = 1, width do blank = blank .. pack('<d', ops[s] == 43 and 0 or (ops[s] == 60 and math.huge or -math.huge)) end
 local cell_format, cell_bytes = '<' .. string.rep('d', width), 8 * width
-local header_bytes = 8 * (2 + #rings)
+local header_format, header_bytes = '<' .. string.rep('d', 2 + windows), 8 * (2 + windows)
+local tile_format = '<d' .. string.rep('d', width) -- a packed tile: its number, then its slots
 local tiles = 0
-for w = 1, #rings do tiles = tiles + rings[w] end
-local empty = struct.pack('<dd', 1, -math.huge) .. string.rep(struct.pack('<d', -math.huge), #rings) .. string.rep(blank, tiles)
+for w = 1, windows do tiles = tiles + rings[w] end
+local empty = pack('<dd', 1, -math.huge) .. string.rep(pack('<d', -math.huge), windows) .. string.rep(blank, tiles)
 
 local states = {}
 for first = 2, #KEYS, 1000 do
@@ -33,49 +33,56 @@ end
 
 local at = 1
 for key = 2, #KEYS do
-  local state = states[key]
+  local name, state = KEYS[key], states[key]
   if not state then
     state = empty
-    redis.call('SET', KEYS[key], empty)
+    call('SET', name, empty)
   end
   local newest
-  newest, at = struct.unpack('<d', deltas, at)
-  local header = { struct.unpack('<' .. string.rep('d', 2 + #rings), state) }
+  newest, at = unpack_at('<d', deltas, at)
+  local header = { unpack_at(header_format, state) }
   if newest > header[2] then header[2] = newest end
   local start = header_bytes
-  for w = 1, #rings do
+  for w = 1, windows do
     local ring, head, count = rings[w], header[2 + w], nil
-    count, at = struct.unpack('<d', deltas, at)
-    local fresh = {} -- tiles this merge has cleared: what `state` holds of them is stale
+    count, at = unpack_at('<d', deltas, at)
+    local fresh -- tiles this merge has cleared: what `state` holds of them is stale
     for _ = 1, count do
-      local tile = struct.unpack('<d', deltas, at)
+      local theirs = { unpack_at(tile_format, deltas, at) }
+      local tile = theirs[1]
       if tile > head then
         if head > -math.huge then
+          fresh = fresh or {}
           for t = math.max(head + 1, tile - ring + 1), tile do
             fresh[t % ring] = true
-            if t < tile then redis.call('SETRANGE', KEYS[key], start + (t % ring) * cell_bytes, blank) end
+            if t < tile then call('SETRANGE', name, start + (t % ring) * cell_bytes, blank) end
           end
         end
         head = tile
       end
       if tile > head - ring then
         local position = tile % ring
-        local mine = { struct.unpack(cell_format, fresh[position] and blank or state, fresh[position] and 1 or start + position * cell_bytes + 1) }
-        local theirs = { struct.unpack(cell_format, deltas, at + 8) }
-        for s = 1, width do
-          local op = string.byte(ops, s)
-          if op == 43 then mine[s] = mine[s] + theirs[s]
-          elseif op == 60 then if theirs[s] < mine[s] then mine[s] = theirs[s] end
-          elseif theirs[s] > mine[s] then mine[s] = theirs[s] end
+        local place = start + position * cell_bytes
+        local mine
+        if fresh and fresh[position] then
+          mine = { unpack_at(cell_format, blank) }
+        else
+          mine = { unpack_at(cell_format, state, place + 1) }
         end
-        redis.call('SETRANGE', KEYS[key], start + position * cell_bytes, struct.pack(cell_format, unpack(mine, 1, width)))
+        for s = 1, width do
+          local op, added = ops[s], theirs[s + 1]
+          if op == 43 then mine[s] = mine[s] + added
+          elseif op == 60 then if added < mine[s] then mine[s] = added end
+          elseif added > mine[s] then mine[s] = added end
+        end
+        call('SETRANGE', name, place, pack(cell_format, unpack(mine, 1, width)))
       end
       at = at + 8 + cell_bytes
     end
     header[2 + w] = head
     start = start + ring * cell_bytes
   end
-  redis.call('SETRANGE', KEYS[key], 0, struct.pack('<' .. string.rep('d', 2 + #rings), unpack(header, 1, 2 + #rings)))
+  call('SETRANGE', name, 0, pack(header_format, unpack(header, 1, 2 + windows)))
 end
-redis.call('SET', KEYS[1], ARGV[2])
+call('SET', KEYS[1], ARGV[2])
 return tonumber(found)

@@ -12,7 +12,7 @@ from scorer.pipeline import Pipeline
 from streams.chunk import Record
 from streams.codec import KEY_BYTES, Reject
 from streams.publisher import Outgoing
-from streams.records import PAYLOAD_BYTES, DeadLetter, Prediction, encode, record_id
+from streams.records import PAYLOAD_BYTES, DeadLetter, PredictionPart, PredictionRest, encode, record_id
 from streams.serving import ServingModel
 from streams.vectors import VectorEncoder, VectorRows
 
@@ -42,9 +42,10 @@ class Outputs:
 
     def served(self, batch: EventBatch, rows: Ints, served: Served) -> Outgoing:
         """The served vectors of the batch's rows named."""
+        topic, partition = batch.source
         event_ids = batch.column(self._id)
         kept = VectorRows(
-            prediction_ids=[record_id(*batch.source, offset) for offset in batch.offsets[rows].tolist()],
+            prediction_ids=[f"{topic}-{partition}-{offset}" for offset in batch.offsets[rows].tolist()],
             event_ids=[str(event_ids[row]) for row in rows.tolist()],
             times=batch.times[rows],
             served=Served(served.vectors[rows], served.ages[rows], served.late[rows], served.missing[rows]),
@@ -57,38 +58,33 @@ class Outputs:
     ) -> Outgoing:
         """A prediction for each of the batch's rows named; `records` are the batch's raw records."""
         topic, partition = batch.source
-        verdicts = model.judge(served.vectors[rows])
-        event_ids, hash, threshold = batch.column(self._id), model.loaded.hash, model.threshold
-        offsets, times, ingested = batch.offsets.tolist(), batch.times.tolist(), batch.ingested.tolist()
-        missing, late = served.missing.tolist(), served.late.tolist()
-        values = [
-            encode(
-                Prediction(
-                    prediction_id=f"{topic}-{partition}-{offsets[row]}",
-                    event_id=str(event_ids[row]),
-                    key=_text(batch.keys[row]),
-                    pipeline=self._pipeline,
-                    schema=self._schema,
-                    event_time=times[row],
-                    ingest_time=ingested[row],
-                    scored_time=now,
-                    model=model.name,
-                    model_version=model.version,
-                    model_hash=hash,
-                    variant=model.variant,
-                    build=self._build,
-                    score=verdicts.scores[i],
-                    decision=verdicts.decisions[i],
-                    threshold=threshold,
-                    confidence=verdicts.confidences[i],
-                    flags=_flags(missing[row], late[row]),
-                    trace_id=_trace_id(records[row]),
-                    probabilities=verdicts.probabilities[i],
-                )
-            )
-            for i, row in enumerate(rows.tolist())
-        ]
-        return Outgoing(self.topics.predictions, [batch.keys[row] for row in rows.tolist()], values)
+        verdicts, chosen = model.judge(served.vectors[rows]), rows.tolist()
+        event_ids = batch.column(self._id)
+        keys = [batch.keys[row] for row in chosen]
+        tail = b"," + encode(self._same_for_all(model, now))[1:]
+        parts = map(
+            PredictionPart,
+            [f"{topic}-{partition}-{offset}" for offset in batch.offsets[rows].tolist()],
+            [str(event_ids[row]) for row in chosen],
+            [_text(key) for key in keys],
+            batch.times[rows].tolist(),
+            batch.ingested[rows].tolist(),
+            verdicts.scores,
+            verdicts.decisions,
+            verdicts.confidences,
+            map(_flags, served.missing[rows].tolist(), served.late[rows].tolist()),
+            [_trace_id(records[row]) for row in chosen],
+            verdicts.probabilities,
+        )
+        values = [encode(part)[:-1] + tail for part in parts]
+        return Outgoing(self.topics.predictions, keys, values)
+
+    def _same_for_all(self, model: ServingModel, now: float) -> PredictionRest:
+        """What every prediction of a chunk says alike, encoded once."""
+        return PredictionRest(
+            self._pipeline, self._schema, now, model.name, model.version, model.loaded.hash, model.variant, self._build,
+            model.threshold,
+        )  # fmt: skip
 
     def dead_letters(self, batch: EventBatch, rejects: Sequence[Reject], now: float) -> Outgoing:
         """One dead letter a reject, keyed as its record unless the key is too long; `batch` names the source."""
@@ -121,19 +117,24 @@ def accepted_records(records: Sequence[Record], batch: EventBatch) -> Sequence[R
     return [records[i] for i in np.searchsorted(offsets, batch.offsets).tolist()]
 
 
+_NO_FLAGS: list[str] = []  # shared: encoded, never changed
+
+
 def _text(key: bytes | None) -> str | None:
     return None if key is None else key.decode(errors="replace")
 
 
 def _flags(missing: bool, late: bool) -> list[str]:
     if not (missing or late):
-        return []
+        return _NO_FLAGS
     return [name for name, raised in (("missing", missing), ("late", late)) if raised]
 
 
 def _trace_id(record: Record) -> str | None:
     """The trace of a W3C traceparent header ("00-<trace id>-<span>-<flags>"), where the producer sent one."""
-    for name, value in record.headers or ():
+    if not record.headers:
+        return None
+    for name, value in record.headers:
         if name == "traceparent":
             parts = value.decode("ascii", errors="replace").split("-")
             return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None

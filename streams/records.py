@@ -37,6 +37,36 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     probabilities: list[float] | None = None
 
 
+class PredictionPart(msgspec.Struct, frozen=True, gc=False):
+    """The fields of a Prediction that differ within a chunk; with those of PredictionRest they are all of them."""
+
+    prediction_id: str
+    event_id: str
+    key: str | None
+    event_time: float
+    ingest_time: float
+    score: float
+    decision: bool | int | None
+    confidence: float | None
+    flags: list[str]
+    trace_id: str | None
+    probabilities: list[float] | None
+
+
+class PredictionRest(msgspec.Struct, frozen=True):
+    """The fields of a Prediction that are the same for a whole chunk."""
+
+    pipeline: str
+    schema: str
+    scored_time: float
+    model: str
+    model_version: int
+    model_hash: str
+    variant: str
+    build: str | None
+    threshold: float | None
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """One record that broke its contract, on ``<pipeline>.dead-letters``: why, and where it lies.
 
@@ -63,7 +93,7 @@ PAYLOAD_BYTES = 65_536
 _encoder = msgspec.json.Encoder()
 
 
-def encode(record: Prediction | DeadLetter) -> bytes:
+def encode(record: Prediction | PredictionPart | PredictionRest | DeadLetter) -> bytes:
     return _encoder.encode(record)
 
 

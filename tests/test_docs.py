@@ -10,7 +10,7 @@ import pytest
 from scorer.deployments import Deployment
 from streams.cli.check import check_pipeline
 from streams.loading import load_pipeline
-from streams.records import REASONS, json_schemas
+from streams.records import REASONS, Prediction, PredictionPart, PredictionRest, json_schemas
 from tests.streams.records import chunk, event_chunk
 from tests.streams.test_flow import World, sales, serving
 
@@ -35,6 +35,14 @@ def test_live_records_keep_their_schemas() -> None:
         assert values
         for value in values:
             jsonschema.validate(json.loads(value), schema(name))
+
+
+def test_the_encoded_parts_make_a_whole_prediction() -> None:
+    """Predictions are encoded in two parts, what a chunk has in common and what it has not."""
+    fields = [*PredictionPart.__struct_fields__, *PredictionRest.__struct_fields__]
+    assert sorted(fields) == sorted(Prediction.__struct_fields__)
+    types = msgspec.structs.fields(PredictionPart) + msgspec.structs.fields(PredictionRest)
+    assert {f.name: f.type for f in types} == {f.name: f.type for f in msgspec.structs.fields(Prediction)}
 
 
 def test_every_reason_is_described() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from tests.integration.transport_world import World, until
@@ -237,3 +238,15 @@ def test_chunks_are_consecutive(world: World, make_topic: Make) -> None:
     for event in world.events("begin"):
         assert all(b - a == 1 for a, b in pairwise(event["offsets"]))
         assert len(event["offsets"]) <= 33
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_producers_may_compress(world: World, kafka: str, make_topic: Make, codec: str) -> None:
+    """aiokafka reads lz4, snappy and zstd by a library that it does not require by itself."""
+    topic = make_topic("source", partitions=1)
+    producer = Producer({"bootstrap.servers": kafka, "compression.type": codec, "linger.ms": 50})
+    for _ in range(200):
+        producer.produce(topic, value=b"the same again and again " * 10, partition=0)
+    assert producer.flush(30) == 0
+    world.start([topic])
+    until(lambda: world.count() == 200, f"{codec} read")
