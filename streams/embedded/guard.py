@@ -57,8 +57,8 @@ def _wake_on_signals() -> int:
 
 
 def _spawn(command: list[str], log: str) -> subprocess.Popen[bytes] | None:
-    with open(log, "ab") as output:
-        try:
+    try:
+        with open(log, "ab") as output:  # fails where the owner gave up, and removed its directory, before we came this far
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -67,9 +67,9 @@ def _spawn(command: list[str], log: str) -> subprocess.Popen[bytes] | None:
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),
             )
-        except OSError as error:
-            _tell(f"failed {error}")
-            return None
+    except OSError as error:
+        _tell(f"failed {error}")
+        return None
 
 
 def _die_with_parent() -> Callable[[], None] | None:

@@ -150,3 +150,10 @@ def test_threads_that_wait_together_all_get_the_exit_code(data: Path) -> None:
         process.kill()
         assert [one.result(10) for one in waiting] == [-signal.SIGKILL] * 4
     process.close()
+
+
+def test_a_directory_that_is_gone_is_one_sentence(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An owner that is interrupted removes its directory, perhaps before the guardian has opened the log in it."""
+    with pytest.raises(EmbeddedError, match="could not be started"):
+        GuardedProcess(SLEEP, log=data / "gone" / "log", remove=None)
+    assert "Traceback" not in capfd.readouterr().err
