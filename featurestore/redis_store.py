@@ -14,7 +14,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 import redis.asyncio
-from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError, ReadOnlyError, ResponseError, TimeoutError
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
 
 from featurestore import kernel
 from featurestore.errors import LayoutError, StoreConfigError
@@ -24,8 +35,10 @@ from featurestore.store import NEVER, UNREAD, Merge, Read, States
 
 log = logging.getLogger(__name__)
 
-# What passes by itself: the server restarts, fails over or is loading its file. Anything else is raised.
-TRANSIENT = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError)
+# What passes by itself or by an operator's hand: the server restarts, fails over, loads its file, is full, lacks replicas or runs
+# somebody's long script. Anything else is raised. A server that refuses a script's writes does so at the first of them.
+TRANSIENT = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
+_WORDS = ("BUSY ", "NOREPLICAS ", "MASTERDOWN ")  # those that have no class of their own
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
 MERGE_SCRIPT = resources.files("featurestore").joinpath("merge.lua").read_text()
 MERGE_SHA = hashlib.sha1(MERGE_SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -139,8 +152,7 @@ class RedisStore:
     async def _pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Sends all commands in one round trip; loads the script where Redis has lost it; raises the first error."""
         answers = await self._patiently(lambda: self._send(commands))
-        lost = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if lost:
+        while lost := [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]:
             await self._patiently(lambda: self._client.script_load(MERGE_SCRIPT))
             again = await self._patiently(lambda: self._send([commands[i] for i in lost]))
             for i, answer in zip(lost, again, strict=True):
@@ -158,7 +170,7 @@ class RedisStore:
             pipeline.execute_command(*command)
         answers: list[Any] = await pipeline.execute(raise_on_error=False)
         for answer in answers:
-            if isinstance(answer, TRANSIENT):
+            if _passes(answer):
                 raise answer
         return answers
 
@@ -168,11 +180,18 @@ class RedisStore:
         while True:
             try:
                 return await call()
-            except TRANSIENT as away:
+            except RedisError as away:
+                if not _passes(away):
+                    raise
                 log.warning("Redis is away (%s: %s); trying again in %.2f s", type(away).__name__, away, pause)
                 self._on_retry()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _passes(answer: Any) -> bool:
+    """Whether an answer is an error that another try may not meet."""
+    return isinstance(answer, TRANSIENT) or (isinstance(answer, ResponseError) and str(answer).startswith(_WORDS))
 
 
 def _by_shard(shards: Ints, count: int) -> tuple[Ints, list[tuple[int, int]]]:

@@ -14,7 +14,9 @@ import numpy as np
 from featurestore.events import Event, EventBatch, Source, contract
 from streams.chunk import Chunk, Record
 
-_FIELD = re.compile(r" - at `(.+)`$")
+_FIELD = re.compile(r" - at `(.+)`$", re.DOTALL)
+_QUOTE = re.compile(r"['`\"]")
+DETAIL_CHARACTERS = 200
 # Both come back in the prediction, which must fit into a record whatever producers send.
 ID_CHARACTERS, KEY_BYTES = 1_024, 65_536
 # What decoding a hostile record may raise: not JSON or not the contract, bytes that are not UTF-8, endless nesting, no value.
@@ -107,8 +109,15 @@ def _reject(record: Record, error: Exception) -> Reject:
     if isinstance(error, msgspec.ValidationError):
         text = str(error)
         found = _FIELD.search(text)
-        return Reject(record, "contract", found and found.group(1), text[: found.start()] if found else text)
+        return Reject(record, "contract", found and found.group(1), _detail(text[: found.start()] if found else text))
     return Reject(record, "malformed", None, "not JSON in UTF-8")
+
+
+def _detail(text: str) -> str:
+    """What msgspec expected. Some of its other messages quote the value, which may be secret and as long as the record."""
+    if text.startswith(("Expected ", "Object missing required field ", "Number out of range")):
+        return text[:DETAIL_CHARACTERS]
+    return _QUOTE.split(text)[0].strip()[:DETAIL_CHARACTERS]
 
 
 def encode_event(event: Event) -> bytes:

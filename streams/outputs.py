@@ -135,7 +135,7 @@ def _trace_id(record: Record) -> str | None:
     if not record.headers:
         return None
     for name, value in record.headers:
-        if name == "traceparent":
+        if name == "traceparent" and value is not None:
             parts = value.decode("ascii", errors="replace").split("-")
             return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
     return None

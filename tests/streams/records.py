@@ -17,7 +17,7 @@ class RawRecord:
     key: bytes | None = None
     timestamp: int = 1_700_000_000_000
     timestamp_type: int = 1
-    headers: Sequence[tuple[str, bytes]] = field(default=())
+    headers: Sequence[tuple[str, bytes | None]] = field(default=())
 
 
 def chunk(values: Sequence[bytes | None], topic: str = "sales", partition: int = 0, first: int = 0) -> Chunk:

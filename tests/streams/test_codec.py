@@ -1,10 +1,13 @@
 """Bytes to events: what keeps its contract goes on, everything else is rejected with reason, field and position."""
 
+from typing import Literal
+
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurestore.events import Event
 from streams.chunk import Chunk
 from streams.codec import Decoder
 from tests.featurestore.world import SALES, START, Sale
@@ -99,3 +102,17 @@ def test_a_huge_key_is_refused() -> None:
     batch, rejects = decode(Chunk("sales", 0, list(records)))
     assert batch.offsets.tolist() == [0]
     assert [(reject.reason, reject.field) for reject in rejects] == [("oversize", None)]
+
+
+class Strict(Event, topic="strict", key="kind", id="kind", time="at", forbid_unknown_fields=True):
+    kind: Literal["a", "b"]
+    at: float
+
+
+@pytest.mark.parametrize("value", [b'{"kind":"%s","at":1}', b'{"kind":"a","at":1,"%s":1}', b'{"kind":"a","at":"%s"}'])
+def test_a_long_value_neither_shows_nor_swells_a_dead_letter(value: bytes) -> None:
+    secret = b"4111" * 100_000
+    _, (reject,) = Decoder(Strict, 300.0)(chunk([value.replace(b"%s", secret)]))
+    assert reject.reason == "contract"
+    assert "4111" not in reject.detail
+    assert len(reject.detail) <= 200

@@ -206,6 +206,13 @@ def test_traces_are_carried_by_hand() -> None:
     assert world.predictions()[0].trace_id == "a" * 32
 
 
+@pytest.mark.parametrize("value", [None, b"", b"nonsense", b"\xff", b"00-a-b-c"])
+def test_a_broken_trace_header_is_ignored(value: bytes | None) -> None:
+    world, (record,) = World(serving()), event_chunk(sales(1)).records
+    world.run(Chunk("sales", 0, [RawRecord(record.value, 0, record.key, record.timestamp, 1, [("traceparent", value)])]))
+    assert world.predictions()[0].trace_id is None
+
+
 def test_flags_say_what_a_vector_lacked() -> None:
     world = World(serving())
     world.run(event_chunk([Sale(id="1", user=None, shop="p0", amount=1.0, at=START)]))
