@@ -11,10 +11,11 @@ help:            ## list the targets
 .venv: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Tidegate needs Python 3.11 or newer; this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -c 'import os, subprocess, sys; os.path.exists("$(BIN)/python") or subprocess.check_call([sys.executable, "-m", "venv", ".venv"])'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || { $(PYTHON) -c 'import os; os.utime(".venv", (0, 0))'; exit 1; }
 	@echo "installing Tidegate and what it needs into .venv (about 1.3 GB) ..."
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]' || \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' || \
+	  { $(PYTHON) -c 'import os; os.utime(".venv", (0, 0))'; exit 1; }  # the next make tries again
 	@$(PYTHON) -c 'import os; os.utime(".venv")'
 
 demo: .venv      ## run the main job on real data; ARGS="--seconds 60 --json FILE" ends by itself

@@ -207,6 +207,15 @@ def _check(name: str, on: On, by: tuple[str, ...], types: Mapping[str, FieldType
     def refuse(problem: str) -> None:
         raise DefinitionError(f"feature group {name!r}: {problem}")
 
+    if not hasattr(on.fields, "values"):
+        refuse("fields= maps each field to a list of aggregates, such as fields={'amount': [Mean, Max]}")
+    if isinstance(on.windows, str):
+        refuse(f"windows= is a list of durations, such as windows=[{on.windows!r}]")
+    for aggregates in (on.aggregates, *on.fields.values()):
+        if isinstance(aggregates, str) or not all(isinstance(aggregate, Aggregate) for aggregate in aggregates):
+            refuse(
+                f"{aggregates!r} is not a list of aggregates; choose from Count, Sum, Mean, Std, Min, Max, such as [Mean, Max]"
+            )
     if not on.windows:
         refuse("it has no windows; declare for example windows=['5m', '1h']")
     if len(set(on.windows)) != len(on.windows):

@@ -107,7 +107,7 @@ def compile_plan(pipeline: str, scored: type[Event], features: Sequence[Feature]
 def _refuse_twice(what: str, names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise DefinitionError(f"{what} {name!r} is declared twice; give one of them another name=")
+            raise DefinitionError(f"{what} {name!r} is declared twice; keep one of them, or give a group another name=")
 
 
 def _group_reads(on: On, scored: type[Event], place: int) -> GroupReads:

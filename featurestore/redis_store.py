@@ -183,7 +183,9 @@ class RedisStore:
             except RedisError as away:
                 if not _passes(away):
                     raise
-                log.warning("Redis is away (%s: %s); trying again in %.2f s", type(away).__name__, away, pause)
+                log.warning(
+                    "Redis is away (%s); trying again in %.2f s. Lasting? Check REDIS_URL, or run: tidegate doctor", away, pause
+                )
                 self._on_retry()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

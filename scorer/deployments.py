@@ -49,7 +49,7 @@ def decode(data: bytes) -> Deployment:
     """The record of JSON that ``encode`` of this or a newer version wrote; DeploymentError for anything else."""
     try:
         return msgspec.json.decode(data, type=Deployment)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DeploymentError(f"not a deployment record ({error}); see the topic's schema in docs/topics.md") from error
 
 

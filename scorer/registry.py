@@ -75,7 +75,10 @@ class MLflowRegistry:
     MLflow's own environment variables for servers (credentials, TLS) are honoured by MLflow.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, create: bool = True) -> None:
+        """With ``create`` False a local registry that is not there is a RegistryError, not an empty new one."""
+        if not create and uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_file():
+            raise RegistryError(f"there is no registry at {uri}; set MLFLOW_TRACKING_URI to the one it was trained into")
         self._uri, self._artifacts = uri, _artifacts_beside(uri)
         self._client = _client(uri)
 
@@ -174,7 +177,8 @@ class MLflowRegistry:
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 raise UnknownVersionError(
-                    f"the registry at {self._uri} has no {what}; list with: tidegate models list"
+                    f"the registry at {self._uri} has no {what}; "
+                    "is it the registry it was trained into? Train again with: tidegate train --promote"
                 ) from error
             raise RegistryError(f"the registry at {self._uri} failed on {what}: {error}; check with: tidegate doctor") from error
         except OSError as error:
@@ -215,7 +219,7 @@ def main(arguments: list[str]) -> int:
     """Runs one request and prints its answer as JSON; an error as {"error": class, "message": ...} with exit code 1."""
     asked = _parser().parse_args(arguments)
     try:
-        answer = _answer(MLflowRegistry(asked.uri), asked)
+        answer = _answer(MLflowRegistry(asked.uri, create=False), asked)
     except ScorerError as error:
         answer = {"error": type(error).__name__, "message": str(error)}
     sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")

@@ -88,7 +88,8 @@ def check_data(matrix: Matrix, labels: Labels, schema: FeatureSchema, task: Task
         )
     if len(labels) < labels_min:
         raise TrainingRefusedError(
-            f"there are {len(labels)} labels, and {labels_min} are needed; train on a longer time, or declare a lower minimum"
+            f"there are {len(labels)} labels, and {labels_min} are needed; "
+            "train on a longer time, and check that labels carry the ids of scored events"
         )
     if not np.isfinite(labels).all():
         raise TrainingRefusedError(f"{int((~np.isfinite(labels)).sum())} labels are not finite; check the label's value rule")

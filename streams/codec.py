@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from featurestore.events import Event, EventBatch, Source, contract
+from featurestore.events import Event, EventBatch, FieldType, Source, contract, field_types
 from streams.chunk import Chunk, Record
 
 _FIELD = re.compile(r" - at `(.+)`$", re.DOTALL)
 _QUOTE = re.compile(r"['`\"]")
 DETAIL_CHARACTERS = 200
+LARGEST_INT = 2**64  # ids may use all 64 bits; JSON's whole numbers have any number of digits
 # Both come back in the prediction, which must fit into a record whatever producers send.
 ID_CHARACTERS, KEY_BYTES = 1_024, 65_536
 # What decoding a hostile record may raise: not JSON or not the contract, bytes that are not UTF-8, endless nesting, no value.
@@ -43,6 +44,7 @@ class Decoder:
         self._event = event
         self._time, self._id = contract(event).time, contract(event).id
         self._skew = future_skew_seconds
+        self._unbounded = [name for name, found in field_types(event).items() if found.kind == "int" and not _bounded(found)]
         self._decode = msgspec.json.Decoder(event).decode
 
     def __call__(self, chunk: Chunk) -> tuple[EventBatch, list[Reject]]:
@@ -71,14 +73,16 @@ class Decoder:
     ) -> tuple[EventBatch, list[Reject]]:
         """The decoded events as columns; those with an impossible time or id join the rejects."""
         time, id = self._time, self._id
-        times = np.array([getattr(event, time) for event in events], dtype=np.float64)
+        for name in self._unbounded:
+            events, records, rejects = _without_huge(name, events, records, rejects)
+        times = np.array([getattr(event, time) for event in events], dtype=np.float64) + 0.0  # -0.0 is the same moment
         ingested = np.array([record.timestamp for record in records], dtype=np.float64) / 1000
         sizes = np.array([len(str(getattr(event, id))) for event in events], dtype=np.int64)
         keys = np.array([len(record.key or b"") for record in records], dtype=np.int64)
         sound = (times >= 0) & (times <= ingested + self._skew) & (sizes <= ID_CHARACTERS) & (keys <= KEY_BYTES)
         if not sound.all():
             refused = [self._refuse(records[i], times[i], sizes[i]) for i in np.flatnonzero(~sound)]
-            rejects = sorted([*rejects, *refused], key=lambda reject: reject.record.offset)
+            rejects = [*rejects, *refused]
             kept = np.flatnonzero(sound)
             events, records = [events[i] for i in kept], [records[i] for i in kept]
             times, ingested = times[kept], ingested[kept]
@@ -91,7 +95,7 @@ class Decoder:
             keys=[record.key for record in records],
             events=events,
         )
-        return batch, rejects
+        return batch, sorted(rejects, key=lambda reject: reject.record.offset)
 
     def _refuse(self, record: Record, time: float, id_size: int) -> Reject:
         if not time >= 0:
@@ -101,6 +105,24 @@ class Decoder:
         if id_size > ID_CHARACTERS:
             return Reject(record, "oversize", f"$.{self._id}", f"an event id of more than {ID_CHARACTERS} characters")
         return Reject(record, "oversize", None, f"a message key of more than {KEY_BYTES} bytes")
+
+
+def _bounded(declared: FieldType) -> bool:
+    low, high = declared.low, declared.high
+    return low is not None and high is not None and low >= -LARGEST_INT and high <= LARGEST_INT
+
+
+def _without_huge(
+    name: str, events: list[Any], records: list[Record], rejects: list[Reject]
+) -> tuple[list[Any], list[Record], list[Reject]]:
+    """Leaves out events in which this field is a whole number too large to compute with."""
+    huge = {i for i, event in enumerate(events) if not -LARGEST_INT <= (getattr(event, name) or 0) <= LARGEST_INT}
+    if not huge:
+        return events, records, rejects
+    detail = "a whole number of more than 64 bits"
+    refused = [Reject(records[i], "contract", f"$.{name}", detail) for i in sorted(huge)]
+    kept = [i for i in range(len(events)) if i not in huge]
+    return [events[i] for i in kept], [records[i] for i in kept], [*rejects, *refused]
 
 
 def _reject(record: Record, error: Exception) -> Reject:

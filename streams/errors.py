@@ -4,6 +4,7 @@ StreamError
 ├── AssignmentTimeout      an assignment's start positions could not be settled in time
 ├── CompiledStreamsMissing the pure-Python streams of Faust were loaded
 ├── DeploymentsError       the deployments topic could not be read or written
+├── PipelineBroken         a pipeline's own module raised an error
 ├── PipelineNotFound       there is no pipeline where the user said
 ├── PublishError           a record was not acknowledged by the broker
 │   └── RecordTooLarge     a record exceeds what producer or topic allow
@@ -40,6 +41,10 @@ class CompiledStreamsMissing(StreamError):
 
 class DeploymentsError(StreamError):
     """The deployments topic could not be read or written."""
+
+
+class PipelineBroken(StreamError):
+    """A pipeline's own module raised an error; the message says where."""
 
 
 class PipelineNotFound(StreamError):

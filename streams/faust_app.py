@@ -26,6 +26,7 @@ NEVER = 2**62
 # A chunk's message waits in its stream only for the agent's turn; slots are the real bound.
 STREAM_BUFFER_CHUNKS = 4
 MAX_POLL_RECORDS = 8000
+METADATA_MS = 30_000  # partitions added while workers run are read after this long, not after five minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,7 @@ def faust_settings(settings: AppSettings) -> dict[str, Any]:
         "broker_heartbeat_interval": settings.heartbeat_seconds,
         "broker_request_timeout": settings.request_timeout_seconds,
         "consumer_auto_offset_reset": "earliest",
+        "consumer_metadata_max_age_ms": METADATA_MS,
         "consumer_group_instance_id": settings.group_instance_id,
         "stream_buffer_maxsize": STREAM_BUFFER_CHUNKS,
         "stream_wait_empty": True,

@@ -33,6 +33,7 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         chunking: Chunking = self.app.chunking
         consumer._fetch_max_wait_ms = chunking.fetch_wait_ms
         consumer._fetch_min_bytes = chunking.fetch_min_bytes
+        consumer._isolation_level = "read_committed"  # what a producer's transaction took back never was an event
         return consumer
 
     async def on_start(self) -> None:

@@ -3,23 +3,38 @@
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
+from featurestore.errors import FeatureStoreError
 from scorer.pipeline import Pipeline
-from streams.errors import PipelineNotFound
+from streams.errors import PipelineBroken, PipelineNotFound, StreamError
 
 DEFAULT_NAME = "pipeline"
 
 
 def load_pipeline(reference: str) -> Pipeline:
-    """The pipeline that `reference` names; PipelineNotFound where there is none. What its module raises passes through."""
+    """The pipeline that `reference` names; PipelineNotFound where there is none, PipelineBroken where its module raises."""
     place, _, name = reference.partition(":")
-    module = _from_file(Path(place)) if place.endswith(".py") else _from_module(place)
+    try:
+        module = _from_file(Path(place)) if place.endswith(".py") else _from_module(place)
+    except (FeatureStoreError, StreamError):
+        raise
+    except Exception as error:
+        raise PipelineBroken(f"{place} cannot be imported: {_where(error)}{type(error).__name__}: {error}") from error
     found = getattr(module, name or DEFAULT_NAME, None)
     if not isinstance(found, Pipeline):
         raise PipelineNotFound(f"{place} has no Pipeline called {name or DEFAULT_NAME!r}; write {place}:NAME for another name")
     return found
+
+
+def _where(error: Exception) -> str:
+    """The line of the user's code that raised, as far as the traceback tells."""
+    if isinstance(error, SyntaxError):
+        return ""  # its message says file and line
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}: " if len(frames) > 3 else ""
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -33,7 +48,16 @@ def _from_file(path: Path) -> ModuleType:
         root = root.parent
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    return importlib.import_module(".".join(parts))
+    if len(parts) > 1:
+        return importlib.import_module(".".join(parts))
+    # By its place, not its name: queue.py or rides.v2.py are good names for a file, and no module's.
+    spec = importlib.util.spec_from_file_location(f"pipeline_file_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # msgspec and dataclasses look classes' annotations up there
+    spec.loader.exec_module(module)
+    return module
 
 
 def _from_module(name: str) -> ModuleType:

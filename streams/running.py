@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ import faust
 
 # After the drain a worker closes connections and leaves its group. Docker kills 10 s after SIGTERM.
 CLOSE_SECONDS = 4.0
+logger = logging.getLogger(__name__)
 NOISY = ("faust", "mode", "aiokafka")
 
 
@@ -70,6 +72,8 @@ class Worker(faust.Worker):  # type: ignore[misc]
 
 def give_up(seconds: float) -> NoReturn:
     """Nothing uncommitted is lost: the next worker reads it again."""
+    if logger.isEnabledFor(logging.INFO):
+        faulthandler.dump_traceback()
     print(f"The worker did not stop within {seconds:.0f} s and ends now.", file=sys.stderr, flush=True)
     os._exit(1)
 
@@ -87,7 +91,7 @@ def told(worker: Worker) -> int:
     try:
         worker.run()
     except Exception as error:
-        print(f"The worker crashed: {error or repr(error)}", file=sys.stderr, flush=True)
+        print(f"The worker stopped: {error or repr(error)}", file=sys.stderr, flush=True)
         return 1
     return 0
 

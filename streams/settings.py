@@ -58,7 +58,12 @@ class Settings:
     @property
     def redis(self) -> str:
         """Redis' address; SettingsError where it is not set."""
-        return self._required(self.redis_url, "REDIS_URL")
+        url = self._required(self.redis_url, "REDIS_URL")
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise SettingsError(
+                f"REDIS_URL is {url!r}; it begins with redis://, rediss:// or unix://, as in redis://127.0.0.1:6379/0"
+            )
+        return url
 
     def _required(self, value: str | None, name: str) -> str:
         if value is None:

@@ -18,7 +18,8 @@ OUTPUT_CONFIG: Mapping[str, str] = {
     "retention.ms": str(7 * DAY_MS),
 }
 BROKER_DEFAULT = -1
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 15.0
+QUIET = {"log_level": 2}  # an address that does not answer is told once, by us
 POLL_SECONDS = 0.05
 
 
@@ -49,7 +50,7 @@ def ensure_topics(
     Raises TopicsMissing with exactly those that neither exist nor could be created. Another process creating the
     same topics at the same time is fine.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, **(client_config or {})})
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, **QUIET, **(client_config or {})})
     present = existing(admin, timeout_seconds)
     missing = [spec for spec in specs if spec.name not in present]
     if not missing:
@@ -65,7 +66,10 @@ def existing(admin: AdminClient, timeout_seconds: float) -> set[str]:
     try:
         metadata = admin.list_topics(timeout=timeout_seconds)
     except KafkaException as error:
-        raise TopicError(f"Kafka's topics could not be listed: {error.args[0].str()}.") from error
+        raise TopicError(
+            f"Kafka did not answer within {timeout_seconds:.0f} s ({error.args[0].str()}): "
+            "start it, or correct KAFKA_BOOTSTRAP_SERVERS."
+        ) from error
     return {name for name, topic in metadata.topics.items() if topic.error is None}
 
 

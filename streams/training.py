@@ -8,6 +8,7 @@ from pathlib import Path
 
 from featurestore import offline
 from featurestore.definitions import seconds
+from featurestore.errors import HistoryError
 from featurestore.parquet import read_history
 from featurestore.plan import compile_plan
 from scorer.artifact import artifact_hash, write_artifact
@@ -45,6 +46,8 @@ def train_pipeline(
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     events = list(dict.fromkeys([*plan.events, pipeline.label.event]))
     batches = read_history(data, events, first, last, lambda topic, row, rows: progress(f"reading {topic}", row, rows))
+    if not any(batch.event is pipeline.score for batch in batches):
+        raise HistoryError(f"{data} has no {pipeline.score.__name__} in the time asked for; check --from and --to (UTC)")
     progress("computing features", 0, 1)
     history = offline.compute(plan, [batch for batch in batches if batch.event in plan.events])
     labelled = join(pipeline, plan, history, batches)

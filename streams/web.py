@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from streams.errors import SettingsError
+
 
 @dataclass(slots=True)
 class Readiness:
@@ -36,7 +38,13 @@ class WebServer:
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, readiness: Readiness) -> None:
         handler = type("Handler", (_Handler,), {"registry": registry, "readiness": readiness})
-        self._server = ThreadingHTTPServer((host, port), handler)
+        try:
+            self._server = ThreadingHTTPServer((host, port), handler)
+        except OSError as error:
+            raise SettingsError(
+                f"{host}:{port} cannot be listened on ({error.strerror}); "
+                f"give this worker another --web-port, or 0 for a free one"
+            ) from error
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, name="web", daemon=True)

@@ -3,7 +3,7 @@
 import gc
 import logging
 import sys
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,9 +68,9 @@ class Resources(Service):  # type: ignore[misc]
 class FlowHooks:
     """Joins assignments to the flow: fences are read before the first record, settled before each commit."""
 
-    def __init__(self, flow: Flow, metrics: WorkerMetrics, readiness: Readiness) -> None:
+    def __init__(self, flow: Flow, metrics: WorkerMetrics, readiness: Readiness, announce: Callable[[str], None]) -> None:
         self.app: MicroBatchApp | None = None
-        self._flow, self._metrics, self._readiness = flow, metrics, readiness
+        self._flow, self._metrics, self._readiness, self._announce = flow, metrics, readiness, announce
 
     async def on_assigned(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
         self._metrics.count(self._metrics.rebalances, 1)
@@ -84,6 +84,7 @@ class FlowHooks:
                 if start is not None:
                     starts[tp] = checked_start(tp, start, firsts.get(tp) or 0, offset)
         self._readiness.done("partitions")
+        self._announce(assignment_line(committed))
         return starts
 
     async def before_commit(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
@@ -91,6 +92,18 @@ class FlowHooks:
 
     async def on_revoked(self, tps: Set[TP]) -> None:
         self._flow.revoke(tps)
+
+
+def assignment_line(tps: Iterable[TP]) -> str:
+    """Which partitions were assigned, for people.
+
+    >>> assignment_line([TP("a", 1), TP("a", 0), TP("b", 0)])
+    'a 0 1, b 0'
+    """
+    topics: dict[str, list[int]] = {}
+    for topic, partition in sorted(tps):
+        topics.setdefault(topic, []).append(partition)
+    return ", ".join(f"{topic} {' '.join(map(str, found))}" for topic, found in topics.items()) or "none (others have them all)"
 
 
 def checked_start(tp: TP, start: int, first: int, committed: int | None) -> int:
@@ -139,7 +152,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
         "partitions": "joining the group",
     }.items():
         readiness.wait_for(what, why)
-    WebServer(options.web_host, options.web_port, metrics.registry, readiness)
+    web = WebServer(options.web_host, options.web_port, metrics.registry, readiness)
     bootstrap, redis_url = settings.kafka, settings.redis
     ensure_topics(bootstrap, topic_specs(pipeline, plan, options.partitions))
     model = load_champion(settings, pipeline.name, plan.schema, metrics)
@@ -153,7 +166,10 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1))
     publisher = KafkaPublisher(bootstrap)
     flow = Flow(pipeline, plan, store, publisher, metrics, model, settings.build)
-    hooks = FlowHooks(flow, metrics, readiness)
+    serving = "no model" if model is None else f"model {model.name} v{model.version}"
+    hooks = FlowHooks(
+        flow, metrics, readiness, announcer(f"{pipeline.name}: {serving}, http://{options.web_host}:{web.port}/readyz")
+    )
     app = create_app(
         app_settings(pipeline, settings, options, plan),
         [contract(event).topic for event in plan.events],
@@ -164,6 +180,11 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     hooks.app = app
     tune_interpreter()
     return app
+
+
+def announcer(about: str) -> Callable[[str], None]:
+    """Tells people on stderr that the worker is at work, and on what, each time its partitions change."""
+    return lambda partitions: print(f"{about}; partitions of {partitions}", file=sys.stderr, flush=True)
 
 
 def app_settings(pipeline: Pipeline, settings: Settings, options: WorkerOptions, plan: FeaturePlan) -> AppSettings:

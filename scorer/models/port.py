@@ -91,8 +91,8 @@ def select_columns(wanted: FeatureSchema, running: FeatureSchema, owner: str) ->
     for column in wanted.columns:
         if column.name not in places:
             raise SchemaMismatchError(
-                f"{owner} needs feature {column.name!r}, which this pipeline does not compute; declare the feature and "
-                "backfill it, or deploy a version trained without it"
+                f"{owner} needs feature {column.name!r}, which this pipeline does not compute; declare the "
+                "feature again, or train on the present ones: tidegate train --promote"
             )
         position, kind = places[column.name]
         if kind is not column.kind:

@@ -1,16 +1,24 @@
 """`tidegate check`: what a pipeline declares, validated without Kafka or Redis."""
 
+import re
+from typing import get_args
+
 import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from featurestore.definitions import seconds
 from featurestore.errors import DefinitionError
-from featurestore.events import contract, field_types
+from featurestore.events import Event, contract, field_types
 from featurestore.plan import FeaturePlan, compile_plan
-from scorer.pipeline import Pipeline
+from scorer.pipeline import Pipeline, Task
 from streams.cli.errors import told_plainly
+from streams.deployments import TOPIC as DEPLOYMENTS
 from streams.loading import load_pipeline
+from streams.outputs import TopicNames
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 @click.command(
@@ -34,19 +42,40 @@ def check(pipeline: str) -> None:
 
 def check_pipeline(pipeline: Pipeline) -> FeaturePlan:
     """The compiled plan; DefinitionError for whatever would fail later."""
-    plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
-    for event in plan.events:
-        agreed = contract(event)
-        types = field_types(event)
-        if types[agreed.id].nullable or types[agreed.id].kind not in ("str", "int"):
-            raise DefinitionError(f"event {event.__name__}: id field {agreed.id!r} must be text or a whole number, never null")
-        declared = types[agreed.time]
-        if declared.kind not in ("float", "int") or declared.nullable:
-            raise DefinitionError(f"event {event.__name__}: time field {agreed.time!r} must be a number of seconds, never null")
     label = pipeline.label
+    for what, event in {"score=": pipeline.score, "Label(...)": label.event}.items():
+        if not (isinstance(event, type) and issubclass(event, Event)):
+            raise DefinitionError(f"{what} is {event!r}; give the event's class itself")
+    if pipeline.task not in get_args(Task):
+        raise DefinitionError(f"task={pipeline.task!r} is none of {', '.join(get_args(Task))}")
+    if not callable(label.value):
+        raise DefinitionError("label: value= is a function of the label's event, such as lambda event: event.fraud")
+    if not pipeline.features:
+        raise DefinitionError("features= is empty; declare one at least")
+    seconds(label.maturity)
+    plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
+    events = _events(pipeline, plan)
+    for name in [TopicNames.of(pipeline.name).predictions, *(contract(event).topic for event in events)]:
+        if not _TOPIC.fullmatch(name):
+            raise DefinitionError(f"{name!r} cannot be a topic: letters, digits, '.', '_' and '-', 249 at most, are allowed")
+    for event in events:
+        _check_event(event)
     if label.id not in field_types(label.event):
         raise DefinitionError(f"label: {label.event.__name__} has no field {label.id!r} to find the scored event by")
     return plan
+
+
+def _events(pipeline: Pipeline, plan: FeaturePlan) -> list[type[Event]]:
+    return list(dict.fromkeys([*plan.events, pipeline.label.event]))
+
+
+def _check_event(event: type[Event]) -> None:
+    agreed, types = contract(event), field_types(event)
+    if types[agreed.id].nullable or types[agreed.id].kind not in ("str", "int"):
+        raise DefinitionError(f"event {event.__name__}: id field {agreed.id!r} must be text or a whole number, never null")
+    declared = types[agreed.time]
+    if declared.kind not in ("float", "int") or declared.nullable:
+        raise DefinitionError(f"event {event.__name__}: time field {agreed.time!r} must be a number of seconds, never null")
 
 
 def _table(title: str, *headings: str) -> Table:
@@ -71,17 +100,16 @@ def _features(plan: FeaturePlan) -> Table:
 
 
 def _topics(pipeline: Pipeline, plan: FeaturePlan) -> Table:
-    from streams.outputs import TopicNames
-
     table = _table("Topics", "topic", "what for")
-    label_topic = contract(pipeline.label.event).topic
-    for event in plan.events:
-        agreed = contract(event)
-        uses = ["scored" if event is plan.scored else "", "features" if plan.written_by(agreed.topic) else ""]
-        uses.append("labels" if agreed.topic == label_topic else "")
-        table.add_row(agreed.topic, "read: " + ", ".join(use for use in uses if use))
+    for event in _events(pipeline, plan):
+        topic = contract(event).topic
+        uses = ["scored"] if event is plan.scored else []
+        uses += ["features"] if plan.written_by(topic) else []
+        uses += ["labels"] if event is pipeline.label.event else []
+        table.add_row(topic, "read: " + ", ".join(uses))
     names = TopicNames.of(pipeline.name)
     table.add_row(names.predictions, "written: one record a scored event")
     table.add_row(names.features, "written: served vectors, Arrow")
     table.add_row(names.dead_letters, "written: records that break a contract")
+    table.add_row(DEPLOYMENTS, "read by workers, written by train --promote")
     return table

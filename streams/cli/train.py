@@ -56,7 +56,8 @@ def train(
         click.echo(f"{found.model} version {registered.version} is registered in {settings.registry_uri}")
         if promoted:
             promote(found, registered, settings, who, why)
-            click.echo(f"{found.model} version {registered.version} is the champion; workers load it when they start")
+            click.echo(f"{found.model} version {registered.version} is the champion")
+            click.echo("Workers load it when they start: restart those that run.")
 
 
 def _utc(moment: datetime | None, otherwise: float) -> float:

@@ -22,7 +22,8 @@ CHECK_SECONDS = 0.5
 NEXT = """
 Paste these lines into another terminal, then for example:
   tidegate doctor
-  tidegate worker examples/flights/pipeline.py
+  tidegate train PIPELINE --data FOLDER --promote
+  tidegate worker PIPELINE
 Ctrl-C here stops {what}."""
 
 

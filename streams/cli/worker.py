@@ -19,10 +19,24 @@ Workers of one pipeline share its partitions; start as many as there are partiti
 )
 @click.argument("pipeline")
 @click.option("--web-host", default="127.0.0.1", show_default=True, help="Where /metrics, /healthz and /readyz listen.")
-@click.option("--web-port", default=6066, show_default=True, help="0 takes a free port.")
-@click.option("--partitions", default=4, show_default=True, help="Of topics that are created because they are missing.")
-@click.option("--in-flight", default=2, show_default=True, help="Chunks of different partitions handled at once.")
-@click.option("--max-chunk-events", default=2000, show_default=True, help="Events handled together at most.")
+@click.option("--web-port", default=6066, show_default=True, type=click.IntRange(0, 65_535), help="0 takes a free port.")
+@click.option(
+    "--partitions",
+    default=4,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Of topics that are created because they are missing.",
+)
+@click.option(
+    "--in-flight",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Chunks of different partitions handled at once.",
+)
+@click.option(
+    "--max-chunk-events", default=2000, show_default=True, type=click.IntRange(min=1), help="Events handled together at most."
+)
 @click.option("--session-timeout", default=30.0, show_default=True, help="Seconds without a sign of life until others take over.")
 @click.option("--log-level", default="WARNING", show_default=True, type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
 def worker(

@@ -45,7 +45,8 @@ class DemoWorker:
     def last_words(self) -> str:
         code = self.process.exit_code
         shown = "".join(f"\n  | {line}" for line in last_lines(self.log))
-        return f"Worker {self.number} (process {self.process.pid}) ended by itself, exit code {code}.{shown}"
+        how = "was killed (SIGKILL)" if code == -signal.SIGKILL else f"ended by itself, exit code {code}"
+        return f"Worker {self.number} (process {self.process.pid}) {how}; the others take its partitions over.{shown}"
 
 
 @dataclass(slots=True)

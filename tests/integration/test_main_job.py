@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +18,7 @@ from featurestore.redis_store import RedisStore
 from streams.embedded import Stack
 from streams.settings import Settings
 from streams.training import Registered, promote, register, train_pipeline
-from tests.integration.replay import PLAN, Job, differing_share, wait_for
+from tests.integration.replay import PLAN, ROOT, Job, differing_share, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -96,6 +99,7 @@ def test_two_workers_end_in_the_offline_states(job: Job, record_property: Callab
     record_property("share of served vectors that differ from offline", share)
     print(f"\n{share:.1%} of the served vectors differ from offline (interleaving of topics and partitions at full speed)")
     assert duplicates == 0
+    check_the_docs_consumer(job, len({prediction.event_id for prediction in job.predictions()}))
     assert {prediction.model_version for prediction in job.predictions()} == {1}
 
 
@@ -111,3 +115,17 @@ def test_a_worker_killed_in_mid_replay_loses_and_doubles_nothing(job: Job) -> No
     job.wait_until_done(120)
     duplicates, share = check_outcome(job, history(sent))
     print(f"\n{duplicates} duplicated predictions after kill -9; {share:.1%} of the served vectors differ from offline")
+
+
+def check_the_docs_consumer(job: Job, events: int) -> None:
+    """The consumer in docs/topics.md, run as it stands there, sees every event once."""
+    text = (ROOT / "docs" / "topics.md").read_text().split("```python\n")[1].split("```")[0]
+    environment = os.environ | {"KAFKA_BOOTSTRAP_SERVERS": job.settings.kafka}
+    out = job.folder / "consumer.out"
+    with out.open("wb") as file, subprocess.Popen([sys.executable, "-c", text], env=environment, stdout=file) as consumer:
+        try:
+            wait_for(lambda: len(out.read_text().splitlines()) >= events, 60, "the docs' consumer has seen every event")
+        finally:
+            consumer.kill()
+    ids = [line.split()[0] for line in out.read_text().splitlines()]
+    assert len(ids) == len(set(ids)) == events

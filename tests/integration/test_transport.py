@@ -65,7 +65,7 @@ def test_a_raising_handler_ends_the_worker(world: World, make_topic: Make) -> No
     topic = filled(world, make_topic, partitions=2, events=300)
     worker = world.start([topic], settings={"max_chunk_events": 50}, fail_at=[1, 120])
     code, said = world.end(worker)
-    assert (code, said) == (1, "The worker crashed: the flow broke\n")
+    assert (code, said) == (1, "The worker stopped: the flow broke\n")
     assert world.committed(topic, 2)[1] == 100
 
 
@@ -154,7 +154,7 @@ def test_records_below_the_start_are_trimmed(world: World, make_topic: Make) -> 
 def test_a_refused_assignment_ends_the_worker_with_its_reason(world: World, make_topic: Make) -> None:
     topic = filled(world, make_topic, partitions=1, events=10)
     worker = world.start([topic], refuse="The fence lies beyond the log's end.")
-    assert world.end(worker) == (1, "The worker crashed: The fence lies beyond the log's end.\n")
+    assert world.end(worker) == (1, "The worker stopped: The fence lies beyond the log's end.\n")
     assert world.events("begin") == []
 
 

@@ -23,7 +23,7 @@ def test_fields_of_newer_writers_are_ignored() -> None:
     assert decode(msgspec.json.encode(newer)) == change(1, "champion", 2)
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b'{"change_id": 1}', b"[]"])
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"change_id": 1}', b"[]", b'{"change_id":"\xff"}', b'{"x":' + b"[" * 100_000])
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     with pytest.raises(DeploymentError, match="not a deployment record"):
         decode(data)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -116,3 +117,29 @@ def test_a_long_value_neither_shows_nor_swells_a_dead_letter(value: bytes) -> No
     assert reject.reason == "contract"
     assert "4111" not in reject.detail
     assert len(reject.detail) <= 200
+
+
+class Counted(Event, topic="counted", key="id", id="id", time="at"):
+    id: int
+    n: int | None
+    at: int
+
+
+def test_whole_numbers_beyond_64_bits_are_refused() -> None:
+    """JSON allows any number of digits; float() raises on 400 of them and str() on 5,000."""
+    huge = b"9" * 400
+    values = [b'{"id":1,"n":2,"at":3}', b'{"id":1,"n":%s,"at":3}', b'{"id":%s,"n":2,"at":3}', b'{"id":1,"n":2,"at":-%s}']
+    batch, rejects = Decoder(Counted, 300.0)(chunk([value.replace(b"%s", huge) for value in values]))
+    assert batch.offsets.tolist() == [0]
+    assert [(reject.reason, reject.field) for reject in rejects] == [
+        ("contract", "$.n"),
+        ("contract", "$.id"),
+        ("contract", "$.at"),
+    ]
+    batch, rejects = Decoder(Counted, 300.0)(chunk([b'{"id":18446744073709551615,"n":null,"at":3}']))
+    assert (len(batch), rejects) == (1, [])
+
+
+def test_minus_zero_is_the_same_moment() -> None:
+    batch, _ = decode(chunk([GOOD.replace(b"1700000000.0", b"-0.0")]))
+    assert np.copysign(1.0, batch.times[0]) == 1.0

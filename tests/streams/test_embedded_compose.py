@@ -64,7 +64,7 @@ def test_redis_evicts_nothing_and_keeps_a_file(services: dict[str, Any]) -> None
 def test_two_workers_that_tell_when_they_are_ready(services: dict[str, Any]) -> None:
     worker = services["worker"]
     assert worker["deploy"]["replicas"] == 2
-    assert worker["command"] == ["tidegate", "worker", "examples/flights/pipeline.py"]
+    assert worker["command"] == ["tidegate", "worker", "examples/flights/pipeline.py", "--web-host", "0.0.0.0"]
     assert set(worker["environment"]) >= {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}
     assert "6066/readyz" in worker["healthcheck"]["test"][-1]
     assert "ports" not in worker  # a port of the host can be had by one replica alone
