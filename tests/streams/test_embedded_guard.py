@@ -108,7 +108,7 @@ def test_closing_kills_and_removes(data: Path) -> None:
 
 
 def test_releasing_leaves_the_data(data: Path) -> None:
-    process = GuardedProcess(["true"], log=data / "log", remove=data)
+    process = GuardedProcess([sys.executable, "-c", ""], log=data / "log", remove=data)
     assert process.wait(10) == 0
     process.release()
     assert (data / "segment").read_text() == "records"
