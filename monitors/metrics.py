@@ -40,33 +40,11 @@ class WorkerMetrics:
         self.store_retries = self._counter("tidegate_store_retries", "Calls to Redis that were tried again.")
         self.rebalances = self._counter("tidegate_rebalances", "Assignments of partitions to this worker.")
         self.load_failures = self._counter("tidegate_model_load_failures", "Model versions refused.", "reason", LOAD_FAILURES)
-        self.model_info = Gauge(
-            "tidegate_model_info", "1 for the version that serves.", ["pipeline", "model", "version"], registry=self.registry
-        )
-        self.model_trained = Gauge(
-            "tidegate_model_trained_timestamp_seconds",
-            "When the version was trained.",
-            ["pipeline", "model"],
-            registry=self.registry,
-        )
-        self.feed_last_merge = Gauge(
-            "tidegate_feed_last_merge_timestamp_seconds",
-            "When a group was last merged into.",
-            ["pipeline", "group"],
-            registry=self.registry,
-        )
-        self.stage = Histogram(
-            "tidegate_stage_duration_seconds",
-            "Time a chunk spends in a stage.",
-            ["pipeline", "stage"],
-            buckets=STAGE_BUCKETS,
-            registry=self.registry,
-        )
-        self.chunk_events = Histogram(
-            "tidegate_chunk_events", "Records in a chunk.", ["pipeline", "topic"], buckets=CHUNK_BUCKETS, registry=self.registry
-        )
-        for stage in STAGES:
-            self.stage.labels(pipeline, stage)
+        self.model_info = self._gauge("tidegate_model_info", "1 for the version that serves.", "model", "version")
+        self.model_trained = self._gauge("tidegate_model_trained_timestamp_seconds", "When the version was trained.", "model")
+        self.feed_last_merge = self._gauge("tidegate_feed_last_merge_timestamp_seconds", "A group's last merge.", "group")
+        self.stage = self._histogram("tidegate_stage_duration_seconds", "Time of a chunk in a stage.", "stage", STAGE_BUCKETS)
+        self.chunk_events = self._histogram("tidegate_chunk_events", "Records in a chunk.", "topic", CHUNK_BUCKETS)
         self.end_to_end = self._bulk(
             "tidegate_end_to_end_seconds", "Broker timestamp to published, per event.", "outcome", LATENCY_BUCKETS
         )
@@ -74,10 +52,21 @@ class WorkerMetrics:
         self.merge_delay = self._bulk(
             "tidegate_feed_merge_delay_seconds", "Broker timestamp to merged.", "group", LATENCY_BUCKETS
         )
+        self._preset(groups)
+
+    def _preset(self, groups: Sequence[str]) -> None:
+        for stage in STAGES:
+            self.stage.labels(self._pipeline, stage)
         self.end_to_end.preset("scored")
         for group in groups:
             self.feature_age.preset(group)
             self.merge_delay.preset(group)
+
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, ["pipeline", *labels], registry=self.registry)
+
+    def _histogram(self, name: str, documentation: str, label: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, documentation, ["pipeline", label], buckets=buckets, registry=self.registry)
 
     def _counter(self, name: str, documentation: str, label: str | None = None, values: Sequence[str] = ()) -> Counter:
         counter = Counter(name, documentation, ["pipeline", *([label] if label else [])], registry=self.registry)
