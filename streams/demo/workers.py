@@ -46,7 +46,7 @@ class DemoWorker:
         code = self.process.exit_code
         shown = "".join(f"\n  | {line}" for line in last_lines(self.log))
         how = "was killed (SIGKILL)" if code == -signal.SIGKILL else f"ended by itself, exit code {code}"
-        return f"Worker {self.number} (process {self.process.pid}) {how}; the others take its partitions over.{shown}"
+        return f"Worker {self.number} (process {self.process.pid}) {how}.{shown}"
 
 
 @dataclass(slots=True)

@@ -127,7 +127,7 @@ def test_a_killed_worker_is_told_and_the_other_scores_what_it_left(tmp_path: Pat
         os.kill(workers_of(tmp_path)[0], signal.SIGKILL)
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 0, out
-    assert "was killed (SIGKILL); the others take its partitions over" in out
+    assert "was killed (SIGKILL)" in out
     found = json.loads(file.read_text())
     assert found["workers"] == 1
     assert found["predictions"] >= found["distinct_predictions"] > 1_000
