@@ -4,7 +4,7 @@ A state is a row of doubles: a header (layout version, time of the newest event,
 window a ring of tiles, each tile a cell of slots. A slot is combined by adding, by the smaller or by the larger value, so that
 merging is commutative and associative: a chunk's delta is itself a state, and the order of merges leaves no trace.
 
-Sums are exact (design note features.md, "Exact sums"): a value x of a field declared on [lo, hi] is kept as its distance from
+Sums are exact (docs/decisions.md, "Exact sums on a grid"): a value x of a field declared on [lo, hi] is kept as its distance from
 mid = (lo + hi) / 2, rounded to the grid g, the power of two just above half-range * 2^-30; its square on the grid of
 half-range^2 * 2^-30. Doubles on a power-of-two grid add without rounding until 2^23 values at the end of the range meet in one
 tile, so a sum is a function of the set of events, not of their order.

@@ -1,6 +1,6 @@
 """The fence protocol: one assignment of one partition, from its first read to its last merge.
 
-What a partition's owner must know to count every event exactly once (design: ../shared features.md, "Exactly once, by fencing"):
+What a partition's owner must know to count every event exactly once (docs/decisions.md, "A chunk's order"):
 
 - the **fences** it has seen, per group and shard: events at or below a shard's fence are in that shard's states already;
 - **predicted_to**: every event up to it has been published, because a merge comes after its chunk's acknowledgement;

@@ -1,4 +1,4 @@
-"""Compiles the kernel before it is needed: 10 s once for a machine, then a second from Numba's cache on disk."""
+"""Compiles the kernel before it is needed: once for a machine, then it comes from Numba's cache on disk."""
 
 from typing import Any
 
