@@ -5,6 +5,8 @@ FeatureStoreError
 ├── HistoryError         recorded events are missing or break their contract
 ├── LayoutError          a state in the store does not have the layout of its group
 ├── StoreWentBackError   a fence is lower than this worker left it: the store lost data
+├── NamespaceError       a namespace is not there, or was made with another number of shards
+├── TopicReplacedError   a topic was created anew, so that its offsets mean other events
 ├── FenceBeyondLogError  a fence is past the end of its Kafka partition: the topic was recreated
 └── StoreConfigError     the store would lose state by its own configuration
 """
@@ -32,6 +34,14 @@ class StoreWentBackError(FeatureStoreError):
 
 class FenceBeyondLogError(FeatureStoreError):
     """The store counted events that its Kafka partition does not have."""
+
+
+class NamespaceError(FeatureStoreError):
+    """A namespace cannot be used as declared, or not dropped or filled; the message names the remedy."""
+
+
+class TopicReplacedError(FeatureStoreError):
+    """A source topic was deleted and created anew under its name."""
 
 
 class StoreConfigError(FeatureStoreError):
