@@ -35,22 +35,38 @@ class Served:
     """Served vectors: float64 (n, features), NaN for missing; and what is worth knowing of each event.
 
     ``ages`` float64 (n, groups), seconds since the entity's newest event in each group, NaN if it has none; ``late`` bool (n,):
-    a window's tail was no longer kept; ``missing`` bool (n,): an entity's id was null or declared missing.
+    a window's tail was no longer kept; ``missing`` bool (n,): an entity's id was null or declared missing; ``stale`` bool (n,):
+    a value was older than its max_age; ``refused`` bool (n,): a value is not fresh and its policy says not to score.
     """
 
     vectors: Floats
     ages: Floats
     late: Bools
     missing: Bools
+    stale: Bools
+    refused: Bools
 
     @classmethod
     def unfilled(cls, n: int, plan: FeaturePlan) -> "Served":
-        return cls(
-            vectors=np.full((n, len(plan.schema)), np.nan),
-            ages=np.full((n, len(plan.reads)), np.nan),
-            late=np.zeros(n, dtype=np.bool_),
-            missing=np.zeros(n, dtype=np.bool_),
+        late, missing, stale, refused = (np.zeros(n, dtype=np.bool_) for _ in range(4))
+        vectors, ages = np.full((n, len(plan.schema)), np.nan), np.full((n, len(plan.reads)), np.nan)
+        return cls(vectors, ages, late, missing, stale, refused)
+
+    def take(self, rows: Ints | Bools) -> "Served":
+        """The events picked, as copies."""
+        return Served(
+            vectors=self.vectors[rows],
+            ages=self.ages[rows],
+            late=self.late[rows],
+            missing=self.missing[rows],
+            stale=self.stale[rows],
+            refused=self.refused[rows],
         )
+
+    def states(self) -> dict[str, int]:
+        """How many of the values are fresh, stale (older than their max_age) and missing."""
+        missing = int(np.isnan(self.vectors).sum())
+        return {"fresh": self.vectors.size - missing, "stale": 0, "missing": missing}
 
 
 def touch(plan: FeaturePlan, group: Group, batch: EventBatch, interner: Interner) -> Touch:

@@ -109,6 +109,11 @@ class Group:
         """Doubles in a state."""
         return len(self.empty)
 
+    @property
+    def horizon_seconds(self) -> float:
+        """How long after an entity's newest event its state can still tell in a vector: the longest ring, lateness included."""
+        return float((self.rings * self.tile_seconds).max())
+
     def slot(self, field: str, what: str) -> int:
         """Position of a slot in a tile; a field that is never null shares the count of events."""
         for i, slot in enumerate(self.slots):

@@ -85,7 +85,7 @@ def _finish(plan: FeaturePlan, batches: Sequence[EventBatch], order: Ints, score
             fill_event_columns(plan, batch, vectors[start : start + len(batch)])
         start += len(batch)
     places = [column.place for column in plan.event_columns]
-    out = served.vectors[scored]
-    out[:, places] = vectors[order[scored]][:, places]
-    fill_ratios(plan, out)
-    return Served(out, served.ages[scored], served.late[scored], served.missing[scored])
+    out = served.take(scored)
+    out.vectors[:, places] = vectors[order[scored]][:, places]
+    fill_ratios(plan, out.vectors)
+    return out

@@ -48,7 +48,7 @@ class Outputs:
             prediction_ids=[f"{topic}-{partition}-{offset}" for offset in batch.offsets[rows].tolist()],
             event_ids=[str(event_ids[row]) for row in rows.tolist()],
             times=batch.times[rows],
-            served=Served(served.vectors[rows], served.ages[rows], served.late[rows], served.missing[rows]),
+            served=served.take(rows),
         )
         values = list(self._vectors.encode(kept))
         return Outgoing(self.topics.features, [None] * len(values), values)

@@ -122,7 +122,7 @@ class Loop:
     def vector_records(
         self, batch: EventBatch, served: Served, ids: list[str], event_ids: list[str], rows: list[int]
     ) -> list[dict[str, Any]]:
-        kept = Served(served.vectors[rows], served.ages[rows], served.late[rows], served.missing[rows])
+        kept = served.take(np.array(rows, dtype=np.int64))
         logged = VectorRows([ids[i] for i in rows], [event_ids[i] for i in rows], batch.times[rows], kept)
         return [{"value": value} for value in self.vectors.encode(logged)]
 

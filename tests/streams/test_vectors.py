@@ -12,7 +12,8 @@ def rows(n: int, id_characters: int = 5) -> VectorRows:
     dice = np.random.default_rng(1)
     vectors = dice.normal(size=(n, len(PLAN.schema)))
     vectors[dice.random(vectors.shape) < 0.3] = np.nan
-    served = Served(vectors, dice.random((n, len(PLAN.reads))), dice.random(n) < 0.5, dice.random(n) < 0.5)
+    flags = dice.random((4, n)) < 0.5
+    served = Served(vectors, dice.random((n, len(PLAN.reads))), *flags)
     return VectorRows([f"sales-0-{i}" for i in range(n)], ["é" * id_characters] * n, np.arange(n, dtype=np.float64), served)
 
 
