@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featurestore.admission import Admits
 from featurestore.compute import GroupChunk, Served, deltas, group_chunk, serve
 from featurestore.entities import NO_ENTITIES, Entities
 from featurestore.errors import FenceBeyondLogError, StoreWentBackError
@@ -38,11 +39,17 @@ class View:
 
 
 class Session:
-    """Reads, serves and merges the chunks of one partition in offset order. Not for two chunks at once."""
+    """Reads, serves and merges the chunks of one partition in offset order. Not for two chunks at once.
 
-    def __init__(self, plan: FeaturePlan, store: Store, source: Source) -> None:
-        self._plan, self._store, self.source = plan, store, source
-        self._written = plan.written_by(source.topic)
+    ``topic`` is that of the events, where the source is a name of its own for its fences (a Parquet file); ``admits`` says which
+    events count in a group at all.
+    """
+
+    def __init__(
+        self, plan: FeaturePlan, store: Store, source: Source, topic: str | None = None, admits: Admits | None = None
+    ) -> None:
+        self._plan, self._store, self.source, self._admits = plan, store, source, admits
+        self._written = plan.written_by(topic or source.topic)
         self._fences: dict[str, Ints] = {}
         self.committed = 0
         self.predicted_to = -1
@@ -121,7 +128,8 @@ class Session:
             return np.zeros(len(batch), dtype=np.bool_)
         writers = chunk.touch.writers
         shards = chunk.entities.shards[writers] if len(chunk.entities) else np.zeros(len(batch), dtype=np.int64)
-        return np.asarray((writers >= 0) & (batch.offsets > fences[shards]))
+        applies = np.asarray((writers >= 0) & (batch.offsets > fences[shards]))
+        return applies if self._admits is None else applies & self._admits(chunk.group, batch)
 
     def _merge(self, chunk: GroupChunk, batch: EventBatch, new: int) -> Merge:
         fences = self._fences[chunk.group.name]

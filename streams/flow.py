@@ -11,6 +11,7 @@ from time import time
 
 import numpy as np
 
+from featurestore.admission import Admits
 from featurestore.events import EventBatch, Source, contract
 from featurestore.plan import FeaturePlan
 from featurestore.session import Session, View
@@ -42,6 +43,7 @@ class Flow:
         clock: Callable[[], float] = time,
     ) -> None:
         self.model = model
+        self.admits: Admits | None = None  # known when Redis and Kafka answer, before the first assignment
         self._plan, self._store, self._publisher, self._metrics, self._clock = plan, store, publisher, metrics, clock
         self._outputs = Outputs(pipeline, plan, build)
         self._decoders = {contract(event).topic: Decoder(event, pipeline.future_skew_seconds) for event in plan.events}
@@ -49,7 +51,7 @@ class Flow:
 
     async def assign(self, tp: TP, committed: int | None, log_end: int | None) -> int | None:
         """Begins with a partition; where to start if not at the committed offset."""
-        session = Session(self._plan, self._store, Source(*tp))
+        session = Session(self._plan, self._store, Source(*tp), admits=self.admits)
         start = await session.begin(committed, log_end)
         self._sessions[tp] = session
         return start

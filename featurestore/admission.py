@@ -1,0 +1,106 @@
+"""Which events count in which group, beyond what the fences say: not those from before a Parquet cut, nor those of the forgotten.
+
+A function of the event and of what is kept for good (the namespace's entry, the erasure log), never of the moment: whoever merges
+an event again decides the same.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from featurestore.entities import encode_entity
+from featurestore.events import Bools, EventBatch
+from featurestore.layout import Group
+
+Admits = Callable[[Group, EventBatch], Bools]  # bool (n,): which events of the batch count in the group
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An entity forgotten: its fields, the keyed hash of its values, and when (seconds since the epoch)."""
+
+    fields: tuple[str, ...]
+    hash: str
+    when: float
+
+
+def entity_hash(key: bytes, values: Mapping[str, Any]) -> str:
+    """HMAC-SHA-256 of an entity's fields and values, in order of the fields' names; hexadecimal.
+
+    >>> entity_hash(b"k", {"b": 1, "a": "x"}) == entity_hash(b"k", {"a": "x", "b": "1"})
+    True
+    """
+    text = encode_entity(tuple(part for name in sorted(values) for part in (name, values[name])))
+    return hmac.new(key, text, hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Erasures:
+    """The erasure log as a question: is this event of somebody forgotten, and older than the act?
+
+    ``aliases`` has a mapping for each group whose entity has other names in the scored event (``by=`` to ``read_by=``).
+    """
+
+    key: bytes
+    acts: Sequence[Erasure]
+    aliases: Sequence[Mapping[str, str]] = ()
+    _hashes: dict[Any, str] = field(default_factory=dict, repr=False)
+
+    def kept(self, batch: EventBatch) -> Bools:
+        """bool (n,): False for the events that are to be left out."""
+        kept = np.ones(len(batch), dtype=np.bool_)
+        for fields in dict.fromkeys(act.fields for act in self.acts):
+            acts = {
+                act.hash: act.when for act in self.acts if act.fields == fields
+            }  # in order: the newest act of an entity stays
+            for columns in self._columns(batch, fields):
+                values = list(zip(*(batch.column(name) for name in columns), strict=True))
+                whens = [acts.get(self._hash(fields, value), -np.inf) for value in values]
+                kept &= batch.times >= np.array(whens, dtype=np.float64)
+        return kept
+
+    def _columns(self, batch: EventBatch, fields: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """The event's fields that may hold such an entity: under its own names, and under its other ones."""
+        others = [tuple(alias[name] for name in fields) for alias in self.aliases if all(name in alias for name in fields)]
+        there = set(batch.event.__struct_fields__)
+        return [names for names in dict.fromkeys([fields, *others]) if there.issuperset(names)]
+
+    def _hash(self, fields: tuple[str, ...], values: tuple[Any, ...]) -> str:
+        found = self._hashes.get((fields, values))
+        if found is None:
+            found = self._hashes[fields, values] = entity_hash(self.key, dict(zip(fields, values, strict=True)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """``cuts`` maps a group's name to the event time from which on its events count."""
+
+    cuts: Mapping[str, float] = field(default_factory=dict)
+    erasures: Erasures | None = None
+
+    def __call__(self, group: Group, batch: EventBatch) -> Bools:
+        counted = np.asarray(batch.times >= self.cuts.get(group.name, -np.inf))
+        return counted if self.erasures is None else counted & self.erasures.kept(batch)
+
+    def __bool__(self) -> bool:
+        return bool(self.cuts) or self.erasures is not None
+
+
+def picked(batch: EventBatch, rows: Bools) -> EventBatch:
+    """The batch with these rows only."""
+    kept = np.flatnonzero(rows)
+    return replace(
+        batch,
+        offsets=batch.offsets[kept],
+        ingested=batch.ingested[kept],
+        times=batch.times[kept],
+        keys=[batch.keys[i] for i in kept.tolist()],
+        events=[batch.events[i] for i in kept.tolist()],
+        _columns={},
+        _numbers={},
+    )
