@@ -1,0 +1,126 @@
+"""What Kafka says of topics and of a pipeline's consumer group: ids, retention, logs' ends, commits, members. Creates nothing."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
+
+from streams.chunk import TP
+from streams.errors import TopicError
+from streams.topics import POLL_SECONDS, QUIET, TIMEOUT_SECONDS
+
+T = TypeVar("T")
+PASSING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # what brokers without topic ids give
+
+
+def group_of(pipeline: str) -> str:
+    """The consumer group of a pipeline's workers."""
+    return f"tidegate.{pipeline}"
+
+
+class TopicFacts:
+    """Questions to one cluster, each with a time limit; TopicError where Kafka does not answer."""
+
+    def __init__(self, bootstrap_servers: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, **QUIET})
+        self._seconds = timeout_seconds
+
+    def ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Each topic's id; a topic that is not there, or has none, is left out."""
+        asked = _told(lambda: self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._seconds))
+        found = {name: _answer(future, lambda description: str(description.topic_id)) for name, future in asked.items()}
+        return {name: id for name, id in found.items() if id is not None and id != NO_ID}
+
+    def retention_ms(self, topics: Iterable[str]) -> dict[str, int | None]:
+        """How long each topic keeps its records, in milliseconds; None where for ever, or where Kafka will not say."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
+        asked = self._admin.describe_configs(resources, request_timeout=self._seconds) if resources else {}
+        return {resource.name: _answer(future, _retention) for resource, future in asked.items()}
+
+    def partitions(self, topics: Iterable[str]) -> list[TP]:
+        """Every partition of the topics that are there."""
+        found = _told(lambda: self._admin.list_topics(timeout=self._seconds)).topics
+        return [TP(name, p) for name in topics if name in found and not found[name].error for p in sorted(found[name].partitions)]
+
+    def firsts(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The offset of the oldest record each partition holds (its end where it holds none)."""
+        return self._offsets(tps, OffsetSpec.earliest())
+
+    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The offset that each partition's next record will have."""
+        return self._offsets(tps, OffsetSpec.latest())
+
+    def _offsets(self, tps: Iterable[TP], spec: OffsetSpec) -> dict[TP, int]:
+        wanted = {TopicPartition(*tp): spec for tp in tps}
+        if not wanted:
+            return {}
+
+        def ask() -> dict[TP, int]:
+            asked = self._admin.list_offsets(wanted, request_timeout=self._seconds)
+            return {TP(tp.topic, tp.partition): future.result().offset for tp, future in asked.items()}
+
+        return _told(ask)
+
+    def committed(self, group: str, tps: Iterable[TP]) -> dict[TP, int | None]:
+        """Where a consumer group stands; None for a partition that it never committed."""
+        wanted = [TopicPartition(*tp) for tp in tps]
+        if not wanted:
+            return {}
+        request = [ConsumerGroupTopicPartitions(group, wanted)]
+
+        def ask() -> list[TopicPartition]:
+            (future,) = self._admin.list_consumer_group_offsets(request, request_timeout=self._seconds).values()
+            return list(future.result().topic_partitions)
+
+        found = _told(ask)
+        return {TP(one.topic, one.partition): one.offset if one.offset >= 0 else None for one in found}
+
+    def members(self, group: str) -> int:
+        """How many live members a consumer group has."""
+
+        def ask() -> int:
+            (future,) = self._admin.describe_consumer_groups([group], request_timeout=self._seconds).values()
+            return len(future.result().members)
+
+        return _told(ask)
+
+
+def _retention(configs: Mapping[str, Any]) -> int | None:
+    if "delete" not in configs["cleanup.policy"].value:
+        return None
+    milliseconds = int(configs["retention.ms"].value)
+    return milliseconds if milliseconds >= 0 else None
+
+
+def _answer(future: "Future[Any]", take: Callable[[Any], T]) -> T | None:
+    """What was asked for, or None where Kafka answers with an error."""
+    try:
+        return take(future.result())
+    except KafkaException:
+        return None
+
+
+def _told(ask: Callable[[], T]) -> T:
+    """Asks until what passes by itself has passed (a topic just created has no leader, a group no coordinator)."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in PASSING or time.monotonic() > deadline:
+                raise TopicError(
+                    f"Kafka did not answer ({error.args[0].str()}): start it, or correct KAFKA_BOOTSTRAP_SERVERS"
+                ) from error
+            time.sleep(POLL_SECONDS)
