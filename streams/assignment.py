@@ -23,6 +23,7 @@ from streams.scheduler import Backlog
 
 logger = logging.getLogger(__name__)
 
+COMMIT_SECONDS = 2.0  # a broker that does not answer must not hold up a revocation or a stop; what is lost is read again
 COMMIT_TRIES = 3  # a commit that finds another under way waits for it and does nothing
 
 
@@ -151,9 +152,18 @@ class AssignmentMixin:
             logger.warning("%d chunks were not finished within %.1f s", len(late), self.chunking.drain_seconds)
 
     async def _commit_done(self) -> None:
-        for _ in range(COMMIT_TRIES):
-            if not self.progress.done_partitions() or await self.commit():  # type: ignore[attr-defined]
-                return
+        """Bounded: aiokafka tries for as long as the broker is away, and a call to a stopped thread never returns."""
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                for _ in range(COMMIT_TRIES):
+                    if not self.progress.done_partitions() or await self.commit():  # type: ignore[attr-defined]
+                        return
+        except TimeoutError:
+            logger.warning("what was done was not committed within %.0f s and will be read again", COMMIT_SECONDS)
+            self.progress.forget_done()
+
+    def close(self) -> None:
+        """Called by Faust when a rebalance meets a stop, to close aiokafka from the wrong loop; the thread does it itself."""
 
     async def wait_empty(self) -> None:
         """Called by Faust on shutdown and revocation; its own loop has no bound and watches acknowledgements.

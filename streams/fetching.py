@@ -16,8 +16,10 @@ from typing import Any
 
 import aiokafka
 from aiokafka.errors import ConsumerStoppedError
+from faust.transport.consumer import ConsumerThread as FaustConsumerThread
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
+from streams import leaving
 from streams.chunk import TP, Chunking, Record
 
 Fetched = Mapping[TP, Sequence[Record]]
@@ -41,6 +43,11 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         chunking: Chunking = self.app.chunking
         pace_fetches(self._consumer._fetcher, chunking)
         self._consumer._fetcher._records = LeanResults(chunking.topics)
+
+    async def on_thread_stop(self) -> None:
+        await FaustConsumerThread.on_thread_stop(self)  # the method queue; the driver's own waits for aiokafka without a bound
+        if self._consumer is not None:
+            await leaving.stop(self._consumer)
 
     async def committed_offsets(self) -> dict[TP, int | None]:
         """Of all assigned partitions in one request; aiokafka's own way is one request a partition."""

@@ -80,6 +80,10 @@ class Progress:
             if self._done.get(tp, -1) <= offset:
                 self._done.pop(tp, None)
 
+    def forget_done(self) -> None:
+        """What could not be committed is left to whoever reads it again."""
+        self._done.clear()
+
     def void(self) -> None:
         """The assignment is gone: tickets are worth nothing, handlers still running keep their partitions busy."""
         self._outlived |= {t for t in self._unfinished.values() if t.task is not None and not t.task.done()}

@@ -9,7 +9,6 @@ Numbers after "pitfall" are those of docs/decisions.md's list of what stock Faus
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -31,7 +30,6 @@ __all__ = ["TP", "Chunk", "Chunking", "Consumer", "Handler", "Hooks", "Transport
 logger = logging.getLogger(__name__)
 
 FETCH_SECONDS = 1.0  # an idle fetch reports at least this often
-COMMIT_SECONDS = 2.0  # for a last commit before a crash
 PATIENCE_SECONDS = 5.0  # a partition whose records do not come holds the others back no longer than this
 
 
@@ -188,9 +186,7 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
     async def _crash_after_commit(self, error: Exception) -> None:
         """A crash stops the consumer's thread at once, so what other partitions finished is committed before."""
         self.stop_flow()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(COMMIT_SECONDS):
-                await self._commit_done()
+        await self._commit_done()
         await self.app.crash(error)
 
     # -- pitfalls of the base class

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription, MemberDescription
 
 from tests.integration.transport_world import World, until
 from tests.integration.transport_world import world as make_world
@@ -107,9 +107,21 @@ def test_a_rebalance_waits_for_a_running_handler(world: World, kafka: str, make_
     assert {event["pid"] for event in world.events("begin")[2:]} == {first.pid, second.pid}
 
 
-def group_state(kafka: str, group: str) -> str:
+def described(kafka: str, group: str) -> ConsumerGroupDescription:
     admin = AdminClient({"bootstrap.servers": kafka})
-    return str(admin.describe_consumer_groups([group])[group].result().state.name)
+    return admin.describe_consumer_groups([group])[group].result()
+
+
+def group_state(kafka: str, group: str) -> str:
+    return str(described(kafka, group).state.name)
+
+
+def members(kafka: str, group: str) -> list[MemberDescription]:
+    return list(described(kafka, group).members)
+
+
+def assigned_members(kafka: str, group: str) -> list[MemberDescription]:
+    return [member for member in members(kafka, group) if member.assignment.topic_partitions]
 
 
 def test_a_handler_outliving_the_drain_marks_nothing_done(world: World, make_topic: Make) -> None:
@@ -212,6 +224,23 @@ def test_the_drain_on_sigterm_is_bounded(world: World, make_topic: Make) -> None
     assert code == 0
     assert time.monotonic() - began < 4
     assert world.committed(topic, 1) == [0]
+
+
+def test_sigterm_does_not_wait_for_a_dead_member(world: World, kafka: str, make_topic: Make) -> None:
+    """A killed worker's replacement joins: the group waits for the dead one's session, a worker told to stop does not (18)."""
+    topic = filled(world, make_topic, partitions=2, events=10)
+    settings = {"session_timeout_seconds": 30.0, "heartbeat_seconds": 0.5}
+    killed, stopped = (world.start([topic], settings=settings) for _ in range(2))
+    until(lambda: len(assigned_members(kafka, world.app)) == 2, "both have partitions")
+    killed.kill()
+    world.start([topic], settings=settings)
+    until(lambda: world.events("revoked", stopped.pid), "the survivor joins again")
+    until(lambda: group_state(kafka, world.app) == "PREPARING_REBALANCING", "the group waits for the dead one")
+    began = time.monotonic()
+    stopped.send_signal(signal.SIGTERM)
+    assert world.end(stopped) == (0, "")
+    assert time.monotonic() - began < 4
+    assert len(members(kafka, world.app)) == 2, "the one that left told the group"
 
 
 def test_a_broken_timer_is_not_fatal(world: World, make_topic: Make) -> None:

@@ -1,7 +1,8 @@
 """A worker for the transport's tests: it writes what happens to it, one JSON line each, to the file it is given.
 
 The plan (JSON, first argument): log, app, bootstrap, topics, settings; fail_at [partition, offset]; gate (a file
-without which chunks do not end); starts {partition: offset}; hold (commit no further); refuse (a sentence).
+without which chunks do not end); starts {partition: offset}; hold (commit no further); refuse (a sentence);
+work (seconds a chunk takes, awaiting); loglevel.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Told:
         except asyncio.CancelledError:
             self.tell("cancelled", **facts)
             raise
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.plan.get("work", 0))
         self.tell("end", **facts)
 
     async def on_assigned(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
@@ -76,7 +77,7 @@ def main() -> int:
     app = create_app(settings, plan["topics"], told.handle, told)
     if plan.get("timer"):
         add_timer(app, 0.2, told.broken_timer)
-    return run(app)
+    return run(app, plan.get("loglevel", "WARNING"))
 
 
 if __name__ == "__main__":
