@@ -1,81 +1,74 @@
-"""States in Redis or Valkey: one MGET a shard to read, one script a shard to merge, each set of calls one round trip.
+"""States in Redis or Valkey: one MGET a shard to read, one script a shard to merge, each set of calls one round trip (a node).
 
 Keys of one shard share the hash tag ``{namespace:shard}``. An entity's state is ``{namespace:shard}:e:<entity id>``, a fence
 ``{namespace:shard}:f:<topic>:<partition>``. What a merge does is in merge.lua.
 """
 
-import asyncio
-import hashlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import redis.asyncio
-from redis.exceptions import (
-    BusyLoadingError,
-    ClusterDownError,
-    ConnectionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-    TryAgainError,
-)
+from redis.exceptions import ResponseError
 
 from featurestore import kernel
 from featurestore.errors import LayoutError, StoreConfigError
 from featurestore.events import Floats, Ints, Source
 from featurestore.layout import Group
+from featurestore.redis_client import Command, connect, sha
 from featurestore.store import NEVER, UNREAD, Merge, Read, States
 
 log = logging.getLogger(__name__)
 
-# What passes by itself or by an operator's hand: the server restarts, fails over, loads its file, is full, lacks replicas or runs
-# somebody's long script. Anything else is raised. A server that refuses a script's writes does so at the first of them.
-TRANSIENT = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
-_WORDS = ("BUSY ", "NOREPLICAS ", "MASTERDOWN ")  # those that have no class of their own
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
 MERGE_SCRIPT = resources.files("featurestore").joinpath("merge.lua").read_text()
-MERGE_SHA = hashlib.sha1(MERGE_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_OP_LETTERS = "+<>"  # by layout.Op
-
-T = TypeVar("T")
+MERGE_SHA = sha(MERGE_SCRIPT)
+NOEVICTION = "noeviction"
+_OP_LETTERS = "+<>^."  # by layout.Op
 
 
 class RedisStore:
     """See featurestore.store.Store. ``on_retry`` is called each time a call is tried again because Redis was away."""
 
     def __init__(self, url: str, shards: int = 16, on_retry: Callable[[], None] = lambda: None) -> None:
-        self._client = redis.asyncio.Redis.from_url(url, socket_timeout=30, socket_connect_timeout=5)
+        self._client = connect(url, [MERGE_SCRIPT], on_retry)
         self._shards = shards
-        self._on_retry = on_retry
 
     async def check(self) -> None:
-        """StoreConfigError where Redis may evict state. Managed servers that hide CONFIG are taken at their word."""
-        try:
-            found = await self._patiently(lambda: self._client.config_get("maxmemory-policy"))
-        except ResponseError:
-            return
-        policy = found.get("maxmemory-policy", "noeviction")
-        if policy != "noeviction":
+        """StoreConfigError where a node may evict state (a replica, too: it may be tomorrow's primary); a warning without AOF."""
+        policies = {node: str(found.get("maxmemory_policy", NOEVICTION)) for node, found in (await self._info("memory")).items()}
+        evicting = {node: policy for node, policy in policies.items() if policy != NOEVICTION}
+        if evicting:
+            node, policy = next(iter(evicting.items()))
             raise StoreConfigError(
-                f"Redis has maxmemory-policy {policy} and may drop feature state; "
+                f"Redis at {node} has maxmemory-policy {policy} and may drop feature state; "
                 f"run: redis-cli config set maxmemory-policy noeviction"
             )
+        forgetful = [node for node, found in (await self._info("persistence")).items() if str(found.get("aof_enabled", 1)) == "0"]
+        if forgetful:
+            log.warning(
+                "Redis at %s has no append-only file: when it restarts, its features are read from Kafka again, as far as Kafka "
+                "still holds them. Run: redis-cli config set appendonly yes",
+                ", ".join(forgetful),
+            )
+
+    async def _info(self, section: str) -> dict[str, dict[str, Any]]:
+        """By node; a managed server that hides INFO is taken at its word."""
+        try:
+            return await self._client.info(section)
+        except ResponseError:
+            return {}
 
     async def fences(self, namespaces: Sequence[str], source: Source) -> list[Ints]:
         keys = [self._fence_key(namespace, shard, source) for namespace in namespaces for shard in range(self._shards)]
-        found = await self._pipeline([("GET", key) for key in keys])
+        found = await self._execute([("GET", key) for key in keys])
         values = np.array([NEVER if value is None else int(value) for value in found], dtype=np.int64)
         return list(values.reshape(len(namespaces), self._shards))
 
     async def read(self, source: Source, reads: Sequence[Read]) -> list[States]:
-        commands: list[tuple[Any, ...]] = []
+        commands: list[Command] = []
         orders = []
         for read in reads:
             order, bounds = _by_shard(read.entities.shards, self._shards)
@@ -85,7 +78,7 @@ class RedisStore:
                 for shard, (first, last) in enumerate(bounds)
                 if first < last
             ]
-        answers = iter(await self._pipeline(commands))
+        answers = iter(await self._execute(commands))
         return [self._states(read.group, order, bounds, answers) for read, (order, bounds) in zip(reads, orders, strict=True)]
 
     def _states(self, group: Group, order: Ints, bounds: list[tuple[int, int]], answers: Any) -> States:
@@ -105,20 +98,20 @@ class RedisStore:
 
     async def merge(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
         commands = [command for merge in merges for command in self._merge_commands(source, merge)]
-        answers = iter(await self._pipeline(commands))
+        answers = iter(await self._execute(commands))
         found = [np.full(self._shards, UNREAD, dtype=np.int64) for _ in merges]
         for merge, fences in zip(merges, found, strict=True):
             for shard in merge.shards:
                 fences[shard] = next(answers)
         return found
 
-    def _merge_commands(self, source: Source, merge: Merge) -> list[tuple[Any, ...]]:
+    def _merge_commands(self, source: Source, merge: Merge) -> list[Command]:
         group = merge.group
         order, bounds = _by_shard(merge.entities.shards, self._shards)
         packed, ends = _pack(group, merge.deltas[order])
         ops = "".join(_OP_LETTERS[op] for op in group.ops)
         rings = ",".join(map(str, group.rings))
-        commands: list[tuple[Any, ...]] = []
+        commands: list[Command] = []
         for shard in merge.shards:
             first, last = bounds[shard]
             keys = [self._fence_key(merge.namespace, shard, source), *self._state_keys(merge, shard, order[first:last])]
@@ -128,13 +121,15 @@ class RedisStore:
         return commands
 
     async def dump(self, namespace: str) -> dict[bytes, bytes]:
-        out: dict[bytes, bytes] = {}
-        for shard in range(self._shards):
-            prefix = self._prefix(namespace, shard) + b":e:"
-            keys = [key async for key in self._client.scan_iter(match=_escaped(prefix) + b"*", count=1000)]
-            values = await self._client.mget(keys) if keys else []
-            out |= {key.removeprefix(prefix): value for key, value in zip(keys, values, strict=True)}
-        return out
+        # A namespace may hold what a glob would take for a pattern; the number of the shard ends at the brace.
+        shards: dict[bytes, set[bytes]] = defaultdict(set)
+        async for key in self._client.scan(b"{%s:*}:e:*" % _escaped(namespace.encode())):
+            shards[key[: key.index(b"}", len(namespace))]].add(key)
+        keys = [list(found) for found in shards.values()]
+        answers = await self._execute([("MGET", *found) for found in keys])
+        values = zip(itertools.chain(*keys), itertools.chain(*answers), strict=True)
+        # An entity may have been forgotten, or have expired, between the two.
+        return {key[key.index(b"}:e:", len(namespace)) + 4 :]: value for key, value in values if value is not None}
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -149,51 +144,15 @@ class RedisStore:
         prefix, ids = self._prefix(asked.namespace, shard) + b":e:", asked.entities.ids
         return [prefix + ids[row] for row in rows.tolist()]
 
-    async def _pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Sends all commands in one round trip; loads the script where Redis has lost it; raises the first error."""
-        answers = await self._patiently(lambda: self._send(commands))
-        while lost := [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]:
-            await self._patiently(lambda: self._client.script_load(MERGE_SCRIPT))
-            again = await self._patiently(lambda: self._send([commands[i] for i in lost]))
-            for i, answer in zip(lost, again, strict=True):
-                answers[i] = answer
+    async def _execute(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers, waited for while Redis is away. Safe for merges: one that had arrived finds its own fence."""
+        answers = await self._client.execute(commands)
         for answer in answers:
             if isinstance(answer, ResponseError) and str(answer).startswith("LAYOUT"):
                 raise LayoutError(f"a stored state is not of its group's layout: {answer}; drop its namespace")
             if isinstance(answer, Exception):
                 raise answer
         return answers
-
-    async def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        answers: list[Any] = await pipeline.execute(raise_on_error=False)
-        for answer in answers:
-            if _passes(answer):
-                raise answer
-        return answers
-
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Tries again, with a growing pause, while Redis is away. Safe for merges: one that had arrived finds its own fence."""
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return await call()
-            except RedisError as away:
-                if not _passes(away):
-                    raise
-                log.warning(
-                    "Redis is away (%s); trying again in %.2f s. Lasting? Check REDIS_URL, or run: tidegate doctor", away, pause
-                )
-                self._on_retry()
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-
-def _passes(answer: Any) -> bool:
-    """Whether an answer is an error that another try may not meet."""
-    return isinstance(answer, TRANSIENT) or (isinstance(answer, ResponseError) and str(answer).startswith(_WORDS))
 
 
 def _by_shard(shards: Ints, count: int) -> tuple[Ints, list[tuple[int, int]]]:
