@@ -3,7 +3,7 @@
 Label values are bounded: never a key, an id or a hash. Every outcome and reason exists from the start, at 0.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -37,6 +37,7 @@ class WorkerMetrics:
         self.dead_letters = self._counter("tidegate_dead_letters", "Records sent to the dead-letter topic.", "reason", reasons)
         self.features = self._counter("tidegate_features", "Feature values served, by state.", "state", FEATURE_STATES)
         self.late_events = self._counter("tidegate_late_events", "Scored events with a window whose tail was gone.")
+        self.missing_entities = self._counter("tidegate_missing_entity_events", "Scored events with an entity that has no id.")
         self.store_retries = self._counter("tidegate_store_retries", "Calls to Redis that were tried again.")
         self.rebalances = self._counter("tidegate_rebalances", "Assignments of partitions to this worker.")
         self.load_failures = self._counter("tidegate_model_load_failures", "Model versions refused.", "reason", LOAD_FAILURES)
@@ -98,12 +99,14 @@ class WorkerMetrics:
     def chunk(self, topic: str, records: int) -> None:
         self.chunk_events.labels(self._pipeline, topic).observe(records)
 
-    def served(self, vectors: npt.NDArray[np.float64], ages: npt.NDArray[np.float64], groups: Sequence[str], late: int) -> None:
-        """Counts served values by state, ages by group, and late events."""
-        missing = int(np.isnan(vectors).sum())
-        self.count(self.features, missing, "missing")
-        self.count(self.features, vectors.size - missing, "fresh")
+    def served(
+        self, states: Mapping[str, int], ages: npt.NDArray[np.float64], groups: Sequence[str], late: int, missing_entity: int
+    ) -> None:
+        """Counts served values by state, ages by group, and the events that were late or had an entity without an id."""
+        for state, n in states.items():
+            self.count(self.features, n, state)
         self.count(self.late_events, late)
+        self.count(self.missing_entities, missing_entity)
         for column, group in enumerate(groups):
             self.feature_age.observe(group, ages[:, column])
 

@@ -7,12 +7,14 @@ not contain it. What the steps do lies in codec, featurestore, serving, outputs 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from time import time
 
 import numpy as np
 
 from featurestore.admission import Admits
-from featurestore.events import EventBatch, Source, contract
+from featurestore.compute import Served
+from featurestore.events import EventBatch, Ints, Source, contract
 from featurestore.plan import FeaturePlan
 from featurestore.session import Session, View
 from featurestore.store import Store
@@ -22,13 +24,25 @@ from streams.chunk import TP, Chunk
 from streams.codec import Decoder, Reject
 from streams.outputs import Outputs, accepted_records
 from streams.publisher import Outgoing, Publisher
+from streams.records import UNSCORED
+from streams.scoring import Judge
 from streams.serving import ServingModel
+
+
+@dataclass(slots=True)
+class Results:
+    """What a chunk leads to: dead letters, what is published, and which of the batch's rows are predicted."""
+
+    letters: list[Reject]
+    outgoing: list[Outgoing] = field(default_factory=list)
+    predicted: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 class Flow:
     """Handles chunks of a pipeline's topics: one unfinished chunk a partition, several partitions at once.
 
     ``model`` is swapped between chunks; while it is None, features are kept and vectors logged, but nothing is predicted.
+    ``tell`` hears that the model fails for everything (why), and that it no longer does (None).
     """
 
     def __init__(
@@ -41,11 +55,12 @@ class Flow:
         model: ServingModel | None,
         build: str | None = None,
         clock: Callable[[], float] = time,
+        tell: Callable[[str | None], None] = lambda why: None,
     ) -> None:
         self.model = model
         self.admits: Admits | None = None  # known when Redis and Kafka answer, before the first assignment
         self._plan, self._store, self._publisher, self._metrics, self._clock = plan, store, publisher, metrics, clock
-        self._outputs = Outputs(pipeline, plan, build)
+        self._judge, self._outputs = Judge(tell), Outputs(pipeline, plan, build)
         self._decoders = {contract(event).topic: Decoder(event, pipeline.future_skew_seconds) for event in plan.events}
         self._sessions: dict[TP, Session] = {}
 
@@ -79,41 +94,51 @@ class Flow:
             batch, rejects = self._decoders[chunk.topic](chunk)
         with self._metrics.timed("read"):
             view = await session.read(batch)
-        rejects = [reject for reject in rejects if reject.record.offset > session.predicted_to]
-        outgoing = self._outgoing(chunk, session, view, rejects)
+        results = Results([reject for reject in rejects if reject.record.offset > session.predicted_to])
+        if batch.event is self._plan.scored and view.fresh.any():
+            self._serve(chunk, session, view, results)
+        if results.letters:
+            results.outgoing.append(self._outputs.dead_letters(batch, results.letters, self._clock()))
         with self._metrics.timed("publish"):
-            await self._publisher.publish(outgoing)
-        self._published(view, rejects)
+            await self._publisher.publish(results.outgoing)
+        self._published(batch, results)
         with self._metrics.timed("merge"):
             await session.merge(view, chunk.last_offset)
         self._merged(batch)
 
-    def _outgoing(self, chunk: Chunk, session: Session, view: View, rejects: list[Reject]) -> list[Outgoing]:
-        """What the chunk publishes: dead letters, and of fresh scored events the vectors and predictions."""
-        batch, now = view.batch, self._clock()
-        outgoing = [self._outputs.dead_letters(batch, rejects, now)] if rejects else []
-        if batch.event is not self._plan.scored or not view.fresh.any():
-            return outgoing
-        with self._metrics.timed("features"):
-            served = session.serve(view)
+    def _serve(self, chunk: Chunk, session: Session, view: View, results: Results) -> None:
+        """Adds the vectors of the chunk's fresh events to the results, and with a model their predictions."""
         rows = np.flatnonzero(view.fresh)
+        with self._metrics.timed("features"):
+            served = session.serve(view).take(rows)
         groups = [group.name for group in self._plan.groups]
-        self._metrics.served(served.vectors[rows], served.ages[rows], groups, int(served.late[rows].sum()))
-        outgoing.append(self._outputs.served(batch, rows, served))
+        self._metrics.served(served.states(), served.ages, groups, int(served.late.sum()), int(served.missing.sum()))
+        results.outgoing.append(self._outputs.served(view.batch, rows, served))
         if self.model is not None:
             with self._metrics.timed("score"):
-                records = accepted_records(chunk.records, batch)
-                outgoing.append(self._outputs.predictions(batch, rows, served, self.model, records, now))
-        return outgoing
+                self._score(self.model, chunk, view.batch, rows, served, results)
 
-    def _published(self, view: View, rejects: list[Reject]) -> None:
-        metrics, batch = self._metrics, view.batch
-        metrics.count(metrics.events, len(rejects), "rejected")
-        for reject in rejects:
-            metrics.count(metrics.dead_letters, 1, reject.reason)
-        if batch.event is self._plan.scored and self.model is not None:
-            metrics.count(metrics.events, int(view.fresh.sum()), "scored")
-            metrics.end_to_end.observe("scored", self._clock() - batch.ingested[view.fresh])
+    def _score(self, model: ServingModel, chunk: Chunk, batch: EventBatch, rows: Ints, served: Served, results: Results) -> None:
+        """Predictions for the rows that the model can score, dead letters for the others, which are merged all the same."""
+        judged, records = self._judge(model, served), accepted_records(chunk.records, batch)
+        if judged.unscored:
+            unscored = [Reject(records[rows[place]], *why) for place, why in sorted(judged.unscored.items())]
+            results.letters.extend(unscored)
+            rows, served = rows[judged.places], served.take(judged.places)
+        if len(rows):
+            results.outgoing.append(
+                self._outputs.predictions(batch, rows, served, judged.verdicts, model, records, self._clock())
+            )
+        results.predicted = rows
+
+    def _published(self, batch: EventBatch, results: Results) -> None:
+        metrics = self._metrics
+        for letter in results.letters:
+            metrics.count(metrics.dead_letters, 1, letter.reason)
+            metrics.count(metrics.events, 1, "failed" if letter.reason in UNSCORED else "rejected")
+        metrics.count(metrics.events, len(results.predicted), "scored")
+        if len(results.predicted):
+            metrics.end_to_end.observe("scored", self._clock() - batch.ingested[results.predicted])
 
     def _merged(self, batch: EventBatch) -> None:
         if len(batch):

@@ -13,7 +13,7 @@ from streams.chunk import Record
 from streams.codec import KEY_BYTES, Reject
 from streams.publisher import Outgoing
 from streams.records import PAYLOAD_BYTES, DeadLetter, PredictionPart, PredictionRest, encode, record_id
-from streams.serving import ServingModel
+from streams.serving import ServingModel, Verdicts
 from streams.vectors import VectorEncoder, VectorRows
 
 
@@ -41,24 +41,31 @@ class Outputs:
         self._vectors = VectorEncoder(plan)
 
     def served(self, batch: EventBatch, rows: Ints, served: Served) -> Outgoing:
-        """The served vectors of the batch's rows named."""
+        """The vectors `served` to the batch's rows named."""
         topic, partition = batch.source
         event_ids = batch.column(self._id)
         kept = VectorRows(
             prediction_ids=[f"{topic}-{partition}-{offset}" for offset in batch.offsets[rows].tolist()],
             event_ids=[str(event_ids[row]) for row in rows.tolist()],
             times=batch.times[rows],
-            served=served.take(rows),
+            served=served,
         )
         values = list(self._vectors.encode(kept))
         return Outgoing(self.topics.features, [None] * len(values), values)
 
     def predictions(
-        self, batch: EventBatch, rows: Ints, served: Served, model: ServingModel, records: Sequence[Record], now: float
+        self,
+        batch: EventBatch,
+        rows: Ints,
+        served: Served,
+        verdicts: Verdicts,
+        model: ServingModel,
+        records: Sequence[Record],
+        now: float,
     ) -> Outgoing:
-        """A prediction for each of the batch's rows named; `records` are the batch's raw records."""
+        """A prediction for each of the batch's rows named; `records` are the raw records of the whole batch."""
         topic, partition = batch.source
-        verdicts, chosen = model.judge(served.vectors[rows]), rows.tolist()
+        chosen = rows.tolist()
         event_ids = batch.column(self._id)
         keys = [batch.keys[row] for row in chosen]
         tail = b"," + encode(self._same_for_all(model, now))[1:]
@@ -72,7 +79,7 @@ class Outputs:
             verdicts.scores,
             verdicts.decisions,
             verdicts.confidences,
-            map(_flags, served.missing[rows].tolist(), served.late[rows].tolist()),
+            _flags(served),
             [_trace_id(records[row]) for row in chosen],
             verdicts.probabilities,
         )
@@ -124,10 +131,13 @@ def _text(key: bytes | None) -> str | None:
     return None if key is None else key.decode(errors="replace")
 
 
-def _flags(missing: bool, late: bool) -> list[str]:
-    if not (missing or late):
-        return _NO_FLAGS
-    return [name for name, raised in (("missing", missing), ("late", late)) if raised]
+def _flags(served: Served) -> list[list[str]]:
+    """Of each event, what its vector lacked."""
+    raised = {"missing": served.missing, "late": served.late, "stale": served.stale}
+    flags = [_NO_FLAGS] * len(served.late)
+    for row in np.flatnonzero(np.logical_or.reduce(list(raised.values()))).tolist():
+        flags[row] = [name for name, rows in raised.items() if rows[row]]
+    return flags
 
 
 def _trace_id(record: Record) -> str | None:

@@ -68,7 +68,9 @@ class PredictionRest(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """One record that broke its contract, on ``<pipeline>.dead-letters``: why, and where it lies.
+    """One record without a prediction, on ``<pipeline>.dead-letters``: why, and where it lies.
+
+    Either it broke its contract, or it is an event that was merged but could not be scored.
 
     ``reason`` is one of REASONS; ``field`` the path of the field at fault, such as ``$.amount``; ``detail`` names expectation and
     type, never a value. ``payload`` is the record's value, base64, left out above PAYLOAD_BYTES.
@@ -87,7 +89,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes | None
 
 
-REASONS = ("empty", "malformed", "contract", "time", "future", "oversize")
+REJECTED = ("empty", "malformed", "contract", "time", "future", "oversize")  # not an event
+UNSCORED = ("scoring", "refused")  # an event that was merged and has no prediction
+REASONS = REJECTED + UNSCORED
 PAYLOAD_BYTES = 65_536
 
 _encoder = msgspec.json.Encoder()

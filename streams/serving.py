@@ -7,7 +7,6 @@ import numpy as np
 
 from featurestore.events import Floats
 from scorer.artifact import LoadedVersion
-from scorer.errors import ScoringError
 from scorer.pipeline import Task
 
 
@@ -40,16 +39,6 @@ class ServingModel:
     @property
     def task(self) -> Task:
         return self.loaded.manifest.task
-
-    def judge(self, vectors: Floats) -> Verdicts:
-        """Scores vectors of the running schema, float64 (n, features); ScoringError where a score is not a number."""
-        scores = self.loaded.score(vectors)
-        if not np.isfinite(scores).all():
-            raise ScoringError(
-                f"{self.name} version {self.version} gave a score that is not a number; "
-                f"promote another version: tidegate train --promote"
-            )
-        return decide(self.task, scores, self.threshold)
 
 
 def decide(task: Task, scores: Floats, threshold: float | None) -> Verdicts:

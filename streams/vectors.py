@@ -14,8 +14,6 @@ from featurestore.events import Floats
 from featurestore.plan import FeaturePlan
 from featurestore.schema import schema_to_json
 
-FLAGS = ("missing", "late")
-
 
 @dataclass(frozen=True, slots=True)
 class VectorRows:
@@ -50,6 +48,7 @@ class VectorEncoder:
                 pa.field("ages", pa.list_(pa.float64(), self._groups), nullable=False),
                 pa.field("missing", pa.bool_(), nullable=False),
                 pa.field("late", pa.bool_(), nullable=False),
+                pa.field("stale", pa.bool_(), nullable=False),
             ],
             metadata=metadata,
         )
@@ -77,6 +76,7 @@ class VectorEncoder:
             _fixed(served.ages[part], self._groups),
             pa.array(served.missing[part]),
             pa.array(served.late[part]),
+            pa.array(served.stale[part]),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 

@@ -4,6 +4,7 @@
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -24,6 +25,10 @@ class Readiness:
 
     def done(self, what: str) -> None:
         self.waiting[what] = None
+
+    def tell(self, what: str) -> Callable[[str | None], None]:
+        """For who must only say this one thing: why it does not hold, or None."""
+        return lambda why: self.waiting.__setitem__(what, why)
 
     @property
     def ready(self) -> bool:

@@ -165,7 +165,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     readiness.done("kernel")
     store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1))
     publisher = KafkaPublisher(bootstrap)
-    flow = Flow(pipeline, plan, store, publisher, metrics, model, settings.build)
+    flow = Flow(pipeline, plan, store, publisher, metrics, model, settings.build, tell=readiness.tell("model"))
     serving = "no model" if model is None else f"model {model.name} v{model.version}"
     hooks = FlowHooks(
         flow, metrics, readiness, announcer(f"{pipeline.name}: {serving}, http://{options.web_host}:{web.port}/readyz")
