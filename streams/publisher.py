@@ -4,6 +4,11 @@ Every record of a chunk carries the same callback, which counts: librdkafka may 
 what follows, so the last record's success says nothing about the others. Through produce_batch that costs 0.3 us a
 record more than one callback a partition (1.8 instead of 1.5 us of CPU); lz4 costs less CPU than it saves.
 Faust's own producer is not used: its flush ignores delivery errors (pitfall 6).
+
+A topic's max.message.bytes bounds a batch, not a record: small records are refused together that it would take one by
+one, for ever, because librdkafka makes the same batch again. What is refused for its size is therefore sent once more by a
+producer that makes a batch of each record, and so is all that follows for that topic. A record refused there is too large by
+itself; its batch says what to publish instead.
 """
 
 from __future__ import annotations
@@ -11,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,20 +31,38 @@ POLL_SECONDS = 0.1  # a poll returns as soon as there is a report
 QUEUE_FULL_SECONDS = 0.01
 MAX_MESSAGE_BYTES = 1_000_000  # librdkafka's default; brokers take 1,048,588 by default
 MAX_QUEUED_RECORDS = 500_000
+RECONNECT_MS = 2_000  # librdkafka waits up to 10 s, which a restarted broker's clients would sit out
+
+Sent = tuple[str, bytes | None, bytes]  # topic, key, value
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """Records for one topic; `keys` and `values` run in parallel. A key of None goes to any partition."""
+    """Records for one topic; `keys` and `values` run in parallel. A key of None goes to any partition.
+
+    ``instead`` says what to publish in the place of a record, named by its place, that alone is larger than the topic takes;
+    without it such a record is an error.
+    """
 
     topic: str
     keys: Sequence[bytes | None]
     values: Sequence[bytes]
+    instead: Callable[[int], Sequence[Outgoing]] | None = None
+
+    def part(self, places: Sequence[int]) -> Outgoing:
+        """The records in these places."""
+        instead = self.instead
+        return Outgoing(
+            self.topic,
+            [self.keys[place] for place in places],
+            [self.values[place] for place in places],
+            None if instead is None else lambda place: instead(places[place]),
+        )
 
 
 class Publisher(Protocol):
     async def publish(self, batches: Sequence[Outgoing]) -> None:
-        """Returns when the broker has acknowledged every record; raises PublishError otherwise."""
+        """Returns when the broker has acknowledged every record, or what stands for it; raises PublishError otherwise."""
 
     async def close(self) -> None: ...
 
@@ -61,20 +85,39 @@ class MemoryPublisher:
 
 
 class _Delivery:
-    """Counts the reports of one publish call, in the poll thread; tells the event loop once."""
+    """Counts the reports of one send and tells the event loop once; called in the poll thread.
+
+    ``refused`` are the records that were too large, alone or with their batch. Any other error ends the wait at once.
+    """
 
     def __init__(self, count: int) -> None:
-        self._left = count
+        self._count = count
+        self._reports = 0  # counted in the poll thread alone, as the next is in the event loop's
+        self._not_queued = 0
         self._told = False
         self._loop = asyncio.get_running_loop()
+        self.refused: Counter[Sent] = Counter()
         self.finished: asyncio.Future[None] = self._loop.create_future()
 
     def __call__(self, error: KafkaError | None, message: Any) -> None:
-        self._left -= 1
         if error is not None:
-            self._tell(publish_error(message.topic(), error, message.value()))
-        elif not self._left:
+            self._failed(error, (message.topic(), message.key(), message.value()))
+        self._reports += 1
+        if self._reports + self._not_queued == self._count:
             self._tell(None)
+
+    def not_queued(self, error: KafkaError, sent: Sent) -> None:
+        """The client itself refused a record, of which there will be no report."""
+        self._failed(error, sent)
+        self._not_queued += 1
+        if self._reports + self._not_queued == self._count:
+            self._tell(None)
+
+    def _failed(self, error: KafkaError, sent: Sent) -> None:
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            self.refused[sent] += 1
+        else:
+            self._tell(PublishError(sent[0], error.str()))
 
     def _tell(self, error: PublishError | None) -> None:
         if not self._told:
@@ -90,39 +133,11 @@ class _Delivery:
             self.finished.set_exception(error)
 
 
-def publish_error(topic: str, error: KafkaError, value: bytes | None) -> PublishError:
-    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-        return RecordTooLarge(topic, len(value or b""))
-    return PublishError(topic, error.str())
+class _Sender:
+    """A librdkafka producer and the thread that hears its reports."""
 
-
-class KafkaPublisher:
-    """An idempotent librdkafka producer; keys reach the partition they reach from Java and Faust (murmur2).
-
-    Create it in the process that uses it: librdkafka's threads do not survive a fork.
-    """
-
-    def __init__(
-        self,
-        bootstrap_servers: str,
-        *,
-        delivery_timeout_seconds: float = 300.0,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        config: Mapping[str, Any] | None = None,
-    ) -> None:
-        settings = {
-            "bootstrap.servers": bootstrap_servers,
-            "enable.idempotence": True,
-            "acks": "all",
-            "partitioner": "murmur2_random",
-            "linger.ms": 2,
-            "compression.type": "lz4",
-            "message.max.bytes": max_message_bytes,
-            "message.timeout.ms": int(delivery_timeout_seconds * 1000),
-            "queue.buffering.max.messages": MAX_QUEUED_RECORDS,
-            **(config or {}),
-        }
-        self._producer = Producer(settings, logger=logger)
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._producer = Producer(dict(settings), logger=logger)
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="publisher-poll", daemon=True)
         self._poller.start()
@@ -131,16 +146,16 @@ class KafkaPublisher:
         while not self._closing.is_set():
             self._producer.poll(POLL_SECONDS)
 
-    async def publish(self, batches: Sequence[Outgoing]) -> None:
+    async def send(self, batches: Sequence[Outgoing]) -> Counter[Sent]:
+        """Returns when every record was acknowledged, or refused for its size: those; raises PublishError otherwise."""
         delivery = _Delivery(sum(len(batch.values) for batch in batches))
-        if not any(batch.values for batch in batches):
-            return
         try:
             for batch in batches:
                 await self._enqueue(batch, delivery)
             await delivery.finished
         finally:
             delivery.finished.cancel()  # what a failed call left behind reports to nobody
+        return delivery.refused
 
     async def _enqueue(self, batch: Outgoing, delivery: _Delivery) -> None:
         messages = [{"value": v, "key": k} for k, v in zip(batch.keys, batch.values, strict=True)]
@@ -148,13 +163,15 @@ class KafkaPublisher:
             try:
                 accepted = self._producer.produce_batch(batch.topic, messages, on_delivery=delivery)
             except BufferError:
-                accepted = 0
+                await asyncio.sleep(QUEUE_FULL_SECONDS)  # the poll thread makes room
+                continue
             except KafkaException as error:
-                raise publish_error(batch.topic, error.args[0], None) from error
+                raise PublishError(batch.topic, error.args[0].str()) from error
             if accepted == len(messages):
                 return
-            messages = [refused(batch.topic, message) for message in messages if "_error" in message] or messages
-            await asyncio.sleep(QUEUE_FULL_SECONDS)  # the poll thread makes room
+            messages = unqueued(batch.topic, messages, delivery)
+            if messages:
+                await asyncio.sleep(QUEUE_FULL_SECONDS)
 
     async def close(self) -> None:
         """Deliver what is queued, bounded, then stop the poll thread."""
@@ -165,9 +182,94 @@ class KafkaPublisher:
         await asyncio.to_thread(self._poller.join, 1.0)
 
 
-def refused(topic: str, message: dict[str, Any]) -> dict[str, Any]:
-    """A message that was not queued: to be tried again if the queue was full, else an error."""
-    error = message.pop("_error")
-    if error.code() != KafkaError._QUEUE_FULL:
-        raise publish_error(topic, error, message["value"])
-    return message
+def unqueued(topic: str, messages: list[dict[str, Any]], delivery: _Delivery) -> list[dict[str, Any]]:
+    """Those messages to try again, because the queue was full; of the others that were not queued `delivery` is told."""
+    again = []
+    for message in messages:
+        error = message.pop("_error", None)
+        if error is None:
+            continue
+        if error.code() == KafkaError._QUEUE_FULL:
+            again.append(message)
+        else:
+            delivery.not_queued(error, (topic, message["key"], message["value"]))
+    return again
+
+
+class KafkaPublisher:
+    """An idempotent librdkafka producer; keys reach the partition they reach from Java and Faust (murmur2).
+
+    Records of a key keep their order, but for those of one call that a topic refused for their size. Create it in the process
+    that uses it: librdkafka's threads do not survive a fork.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        delivery_timeout_seconds: float = 300.0,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._settings = {
+            "bootstrap.servers": bootstrap_servers,
+            "enable.idempotence": True,
+            "acks": "all",
+            "partitioner": "murmur2_random",
+            "linger.ms": 2,
+            "compression.type": "lz4",
+            "message.max.bytes": max_message_bytes,
+            "message.timeout.ms": int(delivery_timeout_seconds * 1000),
+            "queue.buffering.max.messages": MAX_QUEUED_RECORDS,
+            "reconnect.backoff.max.ms": RECONNECT_MS,
+            **(config or {}),
+        }
+        self._together = _Sender(self._settings)
+        self._singly: _Sender | None = None
+        self._narrow: set[str] = set()  # topics that refused a batch
+
+    async def publish(self, batches: Sequence[Outgoing]) -> None:
+        batches = [batch for batch in batches if batch.values]
+        narrow = [batch for batch in batches if batch.topic in self._narrow]
+        wide = [batch for batch in batches if batch.topic not in self._narrow]
+        if wide and (refused := await self._together.send(wide)):
+            narrow += [self._note(part) for part in parts(wide, refused)]
+        if narrow:
+            await self._publish_singly(narrow)
+
+    def _note(self, batch: Outgoing) -> Outgoing:
+        self._narrow.add(batch.topic)
+        logger.warning(
+            "%s takes no batch of %d bytes (%d records): its records are sent one by one, which is slower, until this worker "
+            "restarts. Raise max.message.bytes of the topic", batch.topic, sum(map(len, batch.values)), len(batch.values),
+        )  # fmt: skip
+        return batch
+
+    async def _publish_singly(self, batches: Sequence[Outgoing]) -> None:
+        if self._singly is None:
+            self._singly = _Sender({**self._settings, "batch.num.messages": 1})
+        for batch in parts(batches, await self._singly.send(batches)):
+            if batch.instead is None:
+                raise RecordTooLarge(batch.topic, max(map(len, batch.values)))
+            for place in range(len(batch.values)):
+                await self.publish(batch.instead(place))
+
+    async def close(self) -> None:
+        """Deliver what is queued, bounded, then stop the poll threads."""
+        for sender in (self._together, self._singly):
+            if sender is not None:
+                await sender.close()
+
+
+def parts(batches: Sequence[Outgoing], refused: Counter[Sent]) -> list[Outgoing]:
+    """The records of the batches that were refused, as batches; equal records stand for each other."""
+    left, found = refused.copy(), []
+    for batch in batches if refused else ():
+        places = []
+        for place, (key, value) in enumerate(zip(batch.keys, batch.values, strict=True)):
+            if left[batch.topic, key, value]:
+                left[batch.topic, key, value] -= 1
+                places.append(place)
+        if places:
+            found.append(batch.part(places))
+    return found

@@ -97,6 +97,53 @@ def test_a_record_the_broker_refuses_as_too_large(kafka: str, make_topic: Make) 
 
 
 @integration
+def test_records_that_a_topic_takes_one_by_one_arrive(kafka: str, make_topic: Make) -> None:
+    """max.message.bytes bounds a batch: together these records are refused, and would be for ever."""
+    topic = make_topic("narrow", **{"max.message.bytes": "20000"})
+    values = [os.urandom(300) for _ in range(1000)]
+
+    async def scenario() -> None:
+        publisher = KafkaPublisher(kafka)
+        try:
+            await asyncio.wait_for(publisher.publish([Outgoing(topic, [None] * 1000, values)]), 60)
+            await asyncio.wait_for(publisher.publish([Outgoing(topic, [None] * 1000, values)]), 60)
+        finally:
+            await publisher.close()
+
+    asyncio.run(scenario())
+    assert sorted(v or b"" for _, v in read(kafka, topic, 0)) == sorted(2 * values)
+
+
+@integration
+@pytest.mark.parametrize("refusing", ["client", "broker"])
+def test_what_stands_for_a_record_that_is_too_large_is_published(kafka: str, make_topic: Make, refusing: str) -> None:
+    """Records 1 and 3 are too large; 1 and 3 are equal, which must not confuse their places."""
+    limit = "2000" if refusing == "broker" else "1000000"
+    topic, letters = make_topic("narrow", **{"max.message.bytes": limit}), make_topic("letters")
+    large = os.urandom(5000)
+    values = [b"a", large, b"b", large]
+    asked: list[int] = []
+
+    def instead(place: int) -> list[Outgoing]:
+        asked.append(place)
+        return [Outgoing(letters, [b"k"], [b"letter %d" % place])]
+
+    publisher = KafkaPublisher(kafka, max_message_bytes=1_000_000 if refusing == "broker" else 2000)
+    publish(publisher, Outgoing(topic, [b"k"] * 4, values, instead))
+    assert asked == [1, 3]
+    assert sorted(v or b"" for _, v in read(kafka, topic, 0)) == [b"a", b"b"]
+    assert [v for _, v in read(kafka, letters, 0)] == [b"letter 1", b"letter 3"]
+
+
+@integration
+def test_what_stands_for_a_record_may_be_too_large_as_well(kafka: str, make_topic: Make) -> None:
+    topic = make_topic("narrow", **{"max.message.bytes": "2000"})
+    large = os.urandom(5000)
+    with pytest.raises(RecordTooLarge, match=topic):
+        publish(KafkaPublisher(kafka), Outgoing(topic, [None], [large], lambda _: [Outgoing(topic, [None], [large])]))
+
+
+@integration
 def test_an_absent_topic_is_an_error(kafka: str, topic_name: str) -> None:
     publisher = KafkaPublisher(kafka, config={"topic.metadata.propagation.max.ms": 500})
     with pytest.raises(PublishError, match=topic_name):
