@@ -2,6 +2,8 @@
 
 StreamError
 ├── AssignmentTimeout      an assignment's start positions could not be settled in time
+├── AuditError             the audit topic could not be read or written
+├── BackfillRefused        a namespace may not be filled as asked
 ├── CompiledStreamsMissing the pure-Python streams of Faust were loaded
 ├── DeploymentsError       the deployments topic could not be read or written
 ├── PipelineBroken         a pipeline's own module raised an error
@@ -29,6 +31,14 @@ class AssignmentTimeout(StreamError):
             f"The start positions of the assigned partitions were not known after {seconds:.0f} s. "
             "Check that Kafka and Redis answer, then start the worker again."
         )
+
+
+class AuditError(StreamError):
+    """The audit topic could not be read or written."""
+
+
+class BackfillRefused(StreamError):
+    """A namespace may not be filled as asked, because something would be missing or count twice; the message says what to do."""
 
 
 class CompiledStreamsMissing(StreamError):

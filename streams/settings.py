@@ -14,6 +14,7 @@ ENVIRONMENT = {
     "TIDEGATE_CACHE": "where fetched models are kept; by default ~/.cache/tidegate/models",
     "TIDEGATE_BUILD": "the commit of this build, recorded with every prediction",
     "TIDEGATE_CHECKPOINT_KEY": "the key that River checkpoints are signed with",
+    "TIDEGATE_HASH_KEY": "the key that personal ids are hashed with wherever they are kept",
     "TIDEGATE_PIPELINE": "the pipeline that `faust -A streams.app worker` runs",
     "TIDEGATE_WEB_PORT": "where that worker's /metrics, /healthz and /readyz listen; by default 6066",
 }
@@ -30,6 +31,7 @@ class Settings:
     cache: Path
     build: str | None = None
     checkpoint_key: bytes | None = None
+    hash_key: bytes | None = None
     pipeline: str | None = None
     web_port: int = 6066
 
@@ -38,7 +40,7 @@ class Settings:
         """Settings of the environment given; `folder` stands for the current one."""
         here = folder or Path.cwd()
         base = Path(environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".cache")
-        key = environment.get("TIDEGATE_CHECKPOINT_KEY")
+        key, hash_key = environment.get("TIDEGATE_CHECKPOINT_KEY"), environment.get("TIDEGATE_HASH_KEY")
         return cls(
             bootstrap_servers=environment.get("KAFKA_BOOTSTRAP_SERVERS") or None,
             redis_url=environment.get("REDIS_URL") or None,
@@ -46,6 +48,7 @@ class Settings:
             cache=Path(environment.get("TIDEGATE_CACHE") or base / "tidegate" / "models"),
             build=environment.get("TIDEGATE_BUILD") or None,
             checkpoint_key=key.encode() if key else None,
+            hash_key=hash_key.encode() if hash_key else None,
             pipeline=environment.get("TIDEGATE_PIPELINE") or None,
             web_port=_port(environment.get("TIDEGATE_WEB_PORT") or "6066"),
         )

@@ -14,10 +14,10 @@ from featurestore.events import Event, contract
 from scorer.pipeline import Pipeline
 from streams.cli.errors import told_plainly
 from streams.codec import event_key
-from streams.deployments import ERRORS_ONLY
 from streams.errors import StreamError
 from streams.loading import load_pipeline
 from streams.settings import Settings
+from streams.small_topic import ERRORS_ONLY
 from streams.topics import ensure_topics, output_topic
 
 
