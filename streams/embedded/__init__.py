@@ -1,5 +1,6 @@
 """A real Kafka and a real Redis on this machine, for the demo, the tests and the benchmarks; not for production."""
 
+from streams.embedded.cluster import EmbeddedCluster
 from streams.embedded.errors import (
     EmbeddedError,
     FetchFailed,
@@ -13,6 +14,7 @@ from streams.embedded.stack import Stack
 from streams.embedded.valkey import EmbeddedRedis
 
 __all__ = [
+    "EmbeddedCluster",
     "EmbeddedError",
     "EmbeddedKafka",
     "EmbeddedRedis",

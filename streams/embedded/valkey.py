@@ -36,7 +36,10 @@ def find_redis(environ: Mapping[str, str]) -> Path:
 
 
 class EmbeddedRedis(EmbeddedServer):
-    """One Valkey (or Redis) server without eviction; `appendonly` keeps its data over a restart, even a kill."""
+    """One Valkey (or Redis) server without eviction; `appendonly` keeps its data over a restart, even a kill.
+
+    `binary` is the server to run, by default the one that `find_redis` finds.
+    """
 
     name: ClassVar[str] = "Valkey"
     start_seconds: ClassVar[float] = 60.0  # it answers in milliseconds, unless it has much to load
@@ -44,18 +47,29 @@ class EmbeddedRedis(EmbeddedServer):
     remedy: ClassVar[str] = "Check free memory and disk, run `tidegate doctor`, or set REDIS_URL to a Redis that runs."
 
     def __init__(
-        self, *, environ: Mapping[str, str] | None = None, appendonly: bool = False, data_dir: Path | None = None
+        self,
+        *,
+        environ: Mapping[str, str] | None = None,
+        appendonly: bool = False,
+        data_dir: Path | None = None,
+        binary: Path | None = None,
     ) -> None:
         super().__init__(data_dir=data_dir)
         self._environ = os.environ if environ is None else environ
         self._appendonly = appendonly
+        self._binary = binary
 
     @property
     def url(self) -> str:
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     def _command(self) -> list[str]:
-        options = {
+        binary = self._binary or find_redis(self._environ)
+        return [str(binary), *(word for pair in self._options().items() for word in pair)]
+
+    def _options(self) -> dict[str, str]:
+        """The server's settings by their command line names."""
+        return {
             "--bind": LOOPBACK,
             "--port": str(self.port),
             "--dir": str(self.directory),
@@ -65,7 +79,6 @@ class EmbeddedRedis(EmbeddedServer):
             "--daemonize": "no",
             "--loglevel": "notice",
         }
-        return [str(find_redis(self._environ)), *(word for pair in options.items() for word in pair)]
 
     def _answers(self) -> bool:
         """A PING by hand: no client's retries in between, and a server that still loads its data says so."""
