@@ -6,8 +6,10 @@ StreamError
 ├── BackfillRefused        a namespace may not be filled as asked
 ├── CompiledStreamsMissing the pure-Python streams of Faust were loaded
 ├── DeploymentsError       the deployments topic could not be read or written
+├── DriverError            a test sent what its pipeline does not read, or asked for what is not there
 ├── PipelineBroken         a pipeline's own module raised an error
 ├── PipelineNotFound       there is no pipeline where the user said
+├── PositionBeyondLog      a partition ends before the record that is next
 ├── PublishError           a record was not acknowledged by the broker
 │   └── RecordTooLarge     a record exceeds what producer or topic allow
 ├── RecordsGone            Kafka no longer holds records that the feature store lacks
@@ -53,6 +55,10 @@ class DeploymentsError(StreamError):
     """The deployments topic could not be read or written."""
 
 
+class DriverError(StreamError):
+    """A test sent what its pipeline does not read, or asked for what is not there."""
+
+
 class PipelineBroken(StreamError):
     """A pipeline's own module raised an error; the message says where."""
 
@@ -67,6 +73,14 @@ class RecordsGone(StreamError):
 
 class SettingsError(StreamError):
     """The environment lacks something, or says something impossible; the message names the variable."""
+
+
+class PositionBeyondLog(StreamError):
+    def __init__(self, topic: str, partition: int, position: int, end: int) -> None:
+        super().__init__(
+            f"{topic}[{partition}] ends at {end}, but {position} is next to be read: the topic was created anew, or Kafka lost "
+            "records that it had acknowledged. If it is to begin anew, give the pipeline another name; it starts without features."
+        )
 
 
 class PublishError(StreamError):

@@ -1,6 +1,9 @@
 """What the docs promise of records holds for live ones, and the schemas committed are the code's."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -61,3 +64,16 @@ def test_the_guides_pipeline_passes_the_check(tmp_path: Path) -> None:
     (tmp_path / "guide_payments.py").write_text(text.split("```python\n")[1].split("```")[0])
     plan = check_pipeline(load_pipeline(str(tmp_path / "guide_payments.py")))
     assert {"payment_by_user.amount.mean.1h", "payment_by_user.count.5m"} <= set(plan.schema.names)
+
+
+def test_the_guides_tests_pass_on_its_pipeline(tmp_path: Path) -> None:
+    """As a reader saves them: payments.py and test_payments.py in one folder, run by pytest."""
+    blocks = [block.split("```")[0] for block in (DOCS / "guide.md").read_text().split("```python\n")[1:]]
+    (tmp_path / "payments.py").write_text(blocks[0])
+    (tmp_path / "test_payments.py").write_text(next(block for block in blocks if "TestDriver" in block))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(DOCS.parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+    assert "PytestCollectionWarning" not in done.stdout
