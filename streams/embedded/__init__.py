@@ -1,6 +1,8 @@
-"""A real Kafka and a real Redis on this machine, for the demo, the tests and the benchmarks; not for production."""
+"""A real Kafka and a real Redis on this machine, for the demo, the tests and the benchmarks; not for production.
 
-from streams.embedded.cluster import EmbeddedCluster
+The Redis Cluster for tests is in streams.embedded.cluster, which loads the Redis client.
+"""
+
 from streams.embedded.errors import (
     EmbeddedError,
     FetchFailed,
@@ -14,7 +16,6 @@ from streams.embedded.stack import Stack
 from streams.embedded.valkey import EmbeddedRedis
 
 __all__ = [
-    "EmbeddedCluster",
     "EmbeddedError",
     "EmbeddedKafka",
     "EmbeddedRedis",
