@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench faults clean
 
 help:            ## list the targets
 	@$(PYTHON) -c 'import re; [print(f"  make {a:8}{b}") for a, b in re.findall(r"^(\w+):.*## (.*)", open("Makefile").read(), re.M)]'
@@ -32,6 +32,9 @@ lint: .venv      ## ruff, mypy strict, import contracts
 
 bench: .venv     ## measure throughput beside hand-written loops; ARGS are the benchmark's
 	$(BIN)/python -m benchmarks $(ARGS)
+
+faults: .venv    ## put faults into a real Kafka, Redis and workers; ONLY=kill,sigterm RUNS=10 SEED=1
+	$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean:           ## remove what the targets made in this folder
 	@$(PYTHON) -c 'import pathlib, shutil; [shutil.rmtree(p) for n in (".venv", "build", "dist", "*.egg-info", ".*_cache", ".hypothesis", "**/__pycache__") for p in sorted(pathlib.Path(".").glob(n)) if p.is_dir()]'

@@ -1,4 +1,4 @@
-"""What came out: a thread reads predictions, served vectors and dead letters as they appear, and keeps what the oracle asks of them.
+"""What came out: a thread reads predictions, served vectors and dead letters as they appear, and keeps what the oracle asks.
 
 Kept by source partition and offset in flat arrays: a campaign's outputs are a few bytes an event.
 """

@@ -21,12 +21,11 @@ from typing import Any
 from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from scorer.artifact import LoadedVersion
-from streams import transport
+from streams import transport, worker
 from streams.flow import Flow
 from streams.publisher import KafkaPublisher
 from streams.running import run, set_levels
 from streams.settings import Settings
-from streams.worker import WorkerOptions, build_worker
 from tests.faults.pipeline import from_environment
 
 POINTS = ("after_read", "after_publish", "between_shards", "after_merge", "after_commit")
@@ -38,8 +37,8 @@ def die() -> None:
 
 
 class Faults:
-    """What is armed. Names beside POINTS: `raise` (the handler, once), `nan` and `model_raises` (for the argument's share of rows,
-    until `off`), `block` and `wait` (the next chunk takes so many seconds, blocking the process or awaiting)."""
+    """What is armed. Names beside POINTS: `raise` (the handler, once), `nan` and `model_raises` (for the argument's share of
+    rows, until `off`), `block` and `wait` (the next chunk takes so many seconds, blocking the process or awaiting)."""
 
     def __init__(self) -> None:
         self.name, self.argument = "off", 0.0
@@ -100,10 +99,10 @@ def wrap_flow(faults: Faults) -> None:
         if faults.takes("raise") is not None:
             raise RuntimeError("a fault: the handler raises")
         if (seconds := faults.takes("block")) is not None:
-            print(f"blocking for {seconds} s", file=sys.stderr, flush=True)
-            time.sleep(seconds)
+            print(f"a fault: slow for {seconds} s", file=sys.stderr, flush=True)
+            time.sleep(seconds)  # noqa: ASYNC251 - blocking is the fault
         if (seconds := faults.takes("wait")) is not None:
-            print(f"waiting for {seconds} s", file=sys.stderr, flush=True)
+            print(f"a fault: slow for {seconds} s", file=sys.stderr, flush=True)
             await asyncio.sleep(seconds)
         await handle(self, chunk)
 
@@ -127,7 +126,16 @@ def wrap_model(faults: Faults) -> None:
     LoadedVersion.score = wrapped  # type: ignore[method-assign]
 
 
+def wrap_membership(instance: str) -> None:
+    """Static membership under this name."""
+    settings = worker.app_settings
+    wrapped = lambda *given: dataclasses.replace(settings(*given), group_instance_id=instance)  # noqa: E731
+    worker.app_settings = wrapped
+
+
 def wrap(faults: Faults) -> None:
+    if instance := os.environ.get("TIDEGATE_FAULTS_INSTANCE"):
+        wrap_membership(instance)
     after(Session, "read", faults, "after_read")
     after(KafkaPublisher, "publish", faults, "after_publish")
     after(Session, "merge", faults, "after_merge")
@@ -142,7 +150,8 @@ def main() -> None:
     level = options.pop("log_level", "WARNING")
     set_levels(level)
     wrap(Faults())
-    app = build_worker(from_environment(), Settings.from_environment(os.environ), WorkerOptions(web_port=0, **options))
+    told = worker.WorkerOptions(web_port=0, **options)
+    app = worker.build_worker(from_environment(), Settings.from_environment(os.environ), told)
     sys.exit(run(app, level))
 
 

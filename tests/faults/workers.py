@@ -68,6 +68,11 @@ class Worker:
         """How often it was given its partitions."""
         return len(ANNOUNCED.findall(self.said()))
 
+    @property
+    def slowed(self) -> int:
+        """How often a fault has made a chunk of it slow."""
+        return self.said().count("a fault: slow")
+
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 

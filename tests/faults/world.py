@@ -52,8 +52,8 @@ class Mark:
 class World:
     """Use as a context manager: `with World(champion, folder) as world`. Begins with its workers ready and the load running.
 
-    ``rate`` is events a second over both topics; ``stack`` are options of Stack.start; ``worker`` fields of WorkerOptions for every
-    worker; ``environment`` more of their environment; ``pipeline`` fields of the Pipeline to replace (plain values).
+    ``rate`` is events a second over both topics; ``stack`` are options of Stack.start; ``worker`` fields of WorkerOptions for
+    every worker; ``environment`` more of their environment; ``pipeline`` fields of the Pipeline to replace (plain values).
     """
 
     def __init__(
@@ -167,10 +167,14 @@ class World:
 
     def heal(self, seconds: float = READY_SECONDS) -> None:
         """Starts as many workers as the world began with again, and waits until all are ready."""
+        self.replace()
+        self.wait_ready(seconds)
+
+    def replace(self) -> None:
+        """Starts a worker for each that is gone."""
         self.workers[:] = [worker for worker in self.workers if worker.alive]
         while len(self.workers) < self._count:
             self.start_worker()
-        self.wait_ready(seconds)
 
     # -- load
 
