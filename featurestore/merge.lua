@@ -1,13 +1,14 @@
 -- Adds the deltas of one shard's entities to their states, if the shard's fence is as expected, and moves the fence.
--- KEYS: the fence, then one state an entity. ARGV: expected fence, new fence, slots of a tile (a letter each: + < >),
--- tiles of each window's ring (comma-separated), deltas as featurestore.kernel.pack writes them, one after the other.
+-- KEYS: the fence, then one state an entity. ARGV: expected fence, new fence, slots of a tile (a letter each, by layout.Op: + < > ^ .),
+-- tiles of each window's ring (comma-separated), deltas as featurestore.kernel.pack writes them, one after the other,
+-- and, where states live for a time: milliseconds (0: for ever), and the window that renews them when its newest tile moves on.
 -- Returns the fence found. Reads and checks everything before it writes anything, because a failing script is not undone.
 -- The layout is featurestore/layout.py's; the arithmetic is on doubles, so that the bytes equal the kernel's.
 local found = redis.call('GET', KEYS[1]) or '-1'
 if found ~= ARGV[1] then return tonumber(found) end
 
 local call, pack, unpack_at = redis.call, struct.pack, struct.unpack
-local rings, deltas = {}, ARGV[5]
+local rings, deltas, ttl, ruler = {}, ARGV[5], ARGV[6], tonumber(ARGV[7])
 for ring in string.gmatch(ARGV[4], '%d+') do rings[#rings + 1] = tonumber(ring) end
 local width, windows = #ARGV[3], #rings
 local ops = { string.byte(ARGV[3], 1, width) }
@@ -19,6 +20,20 @@ local tile_format = '<d' .. string.rep('d', width) -- a packed tile: its number,
 local tiles = 0
 for w = 1, windows do tiles = tiles + rings[w] end
 local empty = pack('<dd', 1, -math.huge) .. string.rep(pack('<d', -math.huge), windows) .. string.rep(blank, tiles)
+
+-- A leader (94) and the followers (46) behind it are taken over together, if they are the larger tuple. Theirs begin at 2.
+local function follow(mine, theirs, ops, leader)
+  local last = leader
+  while ops[last + 1] == 46 do last = last + 1 end
+  for s = leader, last do
+    if theirs[s + 1] ~= mine[s] then
+      if theirs[s + 1] > mine[s] then
+        for k = leader, last do mine[k] = theirs[k + 1] end
+      end
+      return
+    end
+  end
+end
 
 local states = {}
 for first = 2, #KEYS, 1000 do
@@ -36,7 +51,7 @@ for key = 2, #KEYS do
   local name, state = KEYS[key], states[key]
   if not state then
     state = empty
-    call('SET', name, empty)
+    if ttl and ttl ~= '0' then call('SET', name, empty, 'PX', ttl) else call('SET', name, empty) end
   end
   local newest
   newest, at = unpack_at('<d', deltas, at)
@@ -73,11 +88,15 @@ for key = 2, #KEYS do
           local op, added = ops[s], theirs[s + 1]
           if op == 43 then mine[s] = mine[s] + added
           elseif op == 60 then if added < mine[s] then mine[s] = added end
-          elseif added > mine[s] then mine[s] = added end
+          elseif op == 62 then if added > mine[s] then mine[s] = added end
+          elseif op == 94 then follow(mine, theirs, ops, s) end
         end
         call('SETRANGE', name, place, pack(cell_format, unpack(mine, 1, width)))
       end
       at = at + 8 + cell_bytes
+    end
+    if w == ruler and head > header[2 + w] and header[2 + w] > -math.huge then
+      if ttl == '0' then call('PERSIST', name) else call('PEXPIRE', name, ttl) end
     end
     header[2 + w] = head
     start = start + ring * cell_bytes

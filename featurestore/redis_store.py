@@ -6,9 +6,11 @@ Keys of one shard share the hash tag ``{namespace:shard}``. An entity's state is
 
 import itertools
 import logging
+import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,11 +32,24 @@ _OP_LETTERS = "+<>^."  # by layout.Op
 
 
 class RedisStore:
-    """See featurestore.store.Store. ``on_retry`` is called each time a call is tried again because Redis was away."""
+    """See featurestore.store.Store.
 
-    def __init__(self, url: str, shards: int = 16, on_retry: Callable[[], None] = lambda: None) -> None:
+    ``on_retry`` is called each time a call is tried again because Redis was away. ``ttl_ms`` says for groups by name how long
+    a state outlives the last event merged into it (None: for ever; groups not named are left as they are). Redis is told when
+    a state is made and when its longest tiles move on, not at every merge, so a state lives up to one such tile longer.
+    Fences never expire.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        shards: int = 16,
+        on_retry: Callable[[], None] = lambda: None,
+        ttl_ms: Mapping[str, int | None] = MappingProxyType({}),
+    ) -> None:
         self._client = connect(url, [MERGE_SCRIPT], on_retry)
         self._shards = shards
+        self._ttl_ms = ttl_ms
 
     async def check(self) -> None:
         """StoreConfigError where a node may evict state (a replica, too: it may be tomorrow's primary); a warning without AOF."""
@@ -111,14 +126,23 @@ class RedisStore:
         packed, ends = _pack(group, merge.deltas[order])
         ops = "".join(_OP_LETTERS[op] for op in group.ops)
         rings = ",".join(map(str, group.rings))
+        lifetime = self._lifetime(group)
         commands: list[Command] = []
         for shard in merge.shards:
             first, last = bounds[shard]
             keys = [self._fence_key(merge.namespace, shard, source), *self._state_keys(merge, shard, order[first:last])]
             delta = packed[ends[first] : ends[last]].tobytes()
             expected = int(merge.expected[shard])
-            commands.append(("EVALSHA", MERGE_SHA, len(keys), *keys, expected, merge.new, ops, rings, delta))
+            commands.append(("EVALSHA", MERGE_SHA, len(keys), *keys, expected, merge.new, ops, rings, delta, *lifetime))
         return commands
+
+    def _lifetime(self, group: Group) -> tuple[int, ...]:
+        """merge.lua's last two arguments: milliseconds, 0 for ever, and the window (from 1) that renews them; none: untouched."""
+        if group.name not in self._ttl_ms:
+            return ()
+        ruler = int(group.tile_seconds.argmax())  # the longest tiles: the fewest renewals
+        ttl_ms = self._ttl_ms[group.name]
+        return (0 if ttl_ms is None else ttl_ms + math.ceil(1000 * group.tile_seconds[ruler]), ruler + 1)
 
     async def dump(self, namespace: str) -> dict[bytes, bytes]:
         # A namespace may hold what a glob would take for a pattern; the number of the shard ends at the brace.
