@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import structs
 
 from featurestore.compute import Served
 from featurestore.events import EventBatch, Ints, contract
@@ -14,7 +15,7 @@ from streams.codec import KEY_BYTES, Reject
 from streams.publisher import Outgoing
 from streams.records import PAYLOAD_BYTES, DeadLetter, PredictionPart, PredictionRest, encode, record_id
 from streams.serving import ServingModel, Verdicts
-from streams.vectors import VectorEncoder, VectorRows
+from streams.vectors import VectorEncoder, VectorRows, halves
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,15 @@ class Outputs:
             times=batch.times[rows],
             served=served,
         )
-        values = list(self._vectors.encode(kept))
-        return Outgoing(self.topics.features, [None] * len(values), values)
+        return self._vector_records(list(self._vectors.encode(kept)))
+
+    def _vector_records(self, values: Sequence[bytes]) -> Outgoing:
+        """A record that its topic finds too large is halved, down to one vector."""
+
+        def halved(place: int) -> list[Outgoing]:
+            return [self._vector_records(parts)] if (parts := halves(values[place])) else []
+
+        return Outgoing(self.topics.features, [None] * len(values), values, halved)
 
     def predictions(
         self,
@@ -84,7 +92,12 @@ class Outputs:
             verdicts.probabilities,
         )
         values = [encode(part)[:-1] + tail for part in parts]
-        return Outgoing(self.topics.predictions, keys, values)
+
+        def letter(place: int) -> list[Outgoing]:
+            detail = f"its prediction of {len(values[place])} bytes is more than {self.topics.predictions} takes"
+            return [self.dead_letters(batch, [Reject(records[chosen[place]], "oversize", None, detail)], now)]
+
+        return Outgoing(self.topics.predictions, keys, values, letter)
 
     def _same_for_all(self, model: ServingModel, now: float) -> PredictionRest:
         """What every prediction of a chunk says alike, encoded once."""
@@ -113,7 +126,11 @@ class Outputs:
             for reject in rejects
         ]
         keys = [reject.record.key if len(reject.record.key or b"") <= KEY_BYTES else None for reject in rejects]
-        return Outgoing(self.topics.dead_letters, keys, [encode(letter) for letter in letters])
+
+        def bare(place: int) -> list[Outgoing]:
+            return [Outgoing(self.topics.dead_letters, [None], [encode(structs.replace(letters[place], payload=None))])]
+
+        return Outgoing(self.topics.dead_letters, keys, [encode(letter) for letter in letters], bare)
 
 
 def accepted_records(records: Sequence[Record], batch: EventBatch) -> Sequence[Record]:

@@ -40,8 +40,8 @@ Sent = tuple[str, bytes | None, bytes]  # topic, key, value
 class Outgoing:
     """Records for one topic; `keys` and `values` run in parallel. A key of None goes to any partition.
 
-    ``instead`` says what to publish in the place of a record, named by its place, that alone is larger than the topic takes;
-    without it such a record is an error.
+    ``instead`` says what to publish in the place of a record, named by its place, that alone is larger than the topic takes.
+    Without it, or where it has nothing to offer, such a record is an error.
     """
 
     topic: str
@@ -249,10 +249,11 @@ class KafkaPublisher:
         if self._singly is None:
             self._singly = _Sender({**self._settings, "batch.num.messages": 1})
         for batch in parts(batches, await self._singly.send(batches)):
-            if batch.instead is None:
-                raise RecordTooLarge(batch.topic, max(map(len, batch.values)))
-            for place in range(len(batch.values)):
-                await self.publish(batch.instead(place))
+            for place, value in enumerate(batch.values):
+                instead = batch.instead(place) if batch.instead is not None else ()
+                if not instead:
+                    raise RecordTooLarge(batch.topic, len(value))
+                await self.publish(instead)
 
     async def close(self) -> None:
         """Deliver what is queued, bounded, then stop the poll threads."""

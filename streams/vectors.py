@@ -60,11 +60,7 @@ class VectorEncoder:
         row_bytes = 8 * (self._width + self._groups) + 4 * longest + 32  # UTF-8 takes 4 bytes a character at most
         at_once = max(1, self._record_bytes // row_bytes)
         for first in range(0, len(rows.times), at_once):
-            part = slice(first, first + at_once)
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, self.schema) as writer:
-                writer.write_batch(self._batch(rows, part))
-            yield sink.getvalue().to_pybytes()
+            yield _stream(self._batch(rows, slice(first, first + at_once)))
 
     def _batch(self, rows: VectorRows, part: slice) -> pa.RecordBatch:
         served = rows.served
@@ -89,3 +85,17 @@ def decode_vectors(value: bytes) -> pa.RecordBatch:
     """The batch in one record of ``<pipeline>.features``; its schema's metadata names pipeline, features and groups."""
     with pa.ipc.open_stream(value) as reader:
         return reader.read_next_batch()
+
+
+def halves(value: bytes) -> list[bytes]:
+    """A record's rows in two records; empty where there is one row only."""
+    batch = decode_vectors(value)
+    middle = len(batch) // 2
+    return [_stream(batch.slice(0, middle)), _stream(batch.slice(middle))] if middle else []
+
+
+def _stream(batch: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue().to_pybytes())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from featurestore.compute import Served
-from streams.vectors import VectorEncoder, VectorRows, decode_vectors
+from streams.vectors import VectorEncoder, VectorRows, decode_vectors, halves
 from tests.featurestore.world import PLAN
 
 
@@ -28,3 +28,18 @@ def test_records_are_bounded_and_hold_every_row_in_order(n: int, id_characters: 
     assert vectors.tobytes() == given.served.vectors.tobytes()
     assert batches[0].schema.metadata[b"tidegate.fingerprint"] == PLAN.schema.fingerprint.encode()
     assert [late for batch in batches for late in batch["late"].to_pylist()] == given.served.late.tolist()
+
+
+@pytest.mark.parametrize("n", [2, 7, 300])
+def test_halves_hold_every_row_in_order(n: int) -> None:
+    given = rows(n)
+    (value,) = VectorEncoder(PLAN).encode(given)
+    parts = [value]
+    while any(halves(part) for part in parts):
+        parts = [half for part in parts for half in halves(part) or [part]]
+    assert len(parts) == n
+    assert max(map(len, parts)) < len(value)
+    batches = [decode_vectors(part) for part in parts]
+    assert [id for batch in batches for id in batch["prediction_id"].to_pylist()] == given.prediction_ids
+    assert b"".join(batch["vector"].flatten().to_numpy().tobytes() for batch in batches) == given.served.vectors.tobytes()
+    assert all(batch.schema.equals(decode_vectors(value).schema, check_metadata=True) for batch in batches)
