@@ -7,14 +7,17 @@ a test asks for `redis_client`, so name one that holds nothing else.
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 import redis as redis_package
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.embedded import Stack
+from streams.embedded import EmbeddedRedis, Stack
+from streams.embedded.cluster import EmbeddedCluster
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +32,22 @@ def redis_url() -> Iterator[str]:
     """URL of a real Redis."""
     with Stack.start(kafka=False) as stack:
         yield stack.redis_url
+
+
+@pytest.fixture(scope="session")
+def debians_redis_url() -> Iterator[str]:
+    """URL of the Redis that Debian has (7.0): not every Redis is a Valkey."""
+    if (binary := shutil.which("redis-server")) is None:
+        pytest.skip("no redis-server: apt-get install redis-server")
+    with EmbeddedRedis(binary=Path(binary)) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[EmbeddedCluster]:
+    """A Redis Cluster of three primaries and three replicas. Leave it whole: other tests use it after you."""
+    with EmbeddedCluster() as nodes:
+        yield nodes
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from featurestore.memory_store import MemoryStore
 from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from featurestore.store import NEVER, UNREAD, Merge, Read, Store
+from streams.embedded.cluster import EmbeddedCluster
 from tests.featurestore.world import PLAN, REFUNDS, SALES, Sale, batch, split
 
 Run = Callable[[Callable[[Store], Awaitable[Any]]], Any]
@@ -26,17 +27,17 @@ GROUP = PLAN.groups[0]
 SPACE = PLAN.namespace(GROUP)
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+REDISES = {"valkey": "redis_url", "redis": "debians_redis_url", "cluster": "cluster"}  # and the fixture that has it
+
+
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.integration) for name in REDISES)])
+def run(request: pytest.FixtureRequest) -> Run:
     """Runs a coroutine function on an empty store of each kind."""
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
+    server = request.getfixturevalue(REDISES[request.param]) if request.param in REDISES else None
 
     def runner(body: Callable[[Store], Awaitable[Any]]) -> Any:
         async def main() -> Any:
-            if url:
-                with redis.Redis.from_url(url) as client:
-                    client.flushdb()
-            store: Store = RedisStore(url, PLAN.shards) if url else MemoryStore(PLAN.shards)
+            store: Store = RedisStore(emptied(server), PLAN.shards) if server else MemoryStore(PLAN.shards)
             try:
                 return await body(store)
             finally:
@@ -45,6 +46,15 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         return asyncio.run(main())
 
     return runner
+
+
+def emptied(server: str | EmbeddedCluster) -> str:
+    """The URL of a Redis, or of a cluster, that holds nothing now."""
+    urls = [server] if isinstance(server, str) else [node.url for node in server.primaries]
+    for url in urls:
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+    return urls[0]
 
 
 async def process(store: Store, chunks: list[EventBatch]) -> list[bytes]:
