@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurestore import kernel
+from featurestore.columns import GroupReads
 from featurestore.entities import Entities, Interner
 from featurestore.events import Bools, EventBatch, Floats, Ints
 from featurestore.layout import Group
-from featurestore.plan import FeaturePlan, GroupReads
+from featurestore.plan import FeaturePlan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +115,8 @@ def serve_group(plan: FeaturePlan, reads: GroupReads, states: Floats, touched: T
     ages = np.full(len(times), np.nan)
     kernel.serve(
         states, touched.readers, touched.writers, times, touched.contributions, group.on.including_self,
-        group.tile_seconds, group.spans, group.rings, group.starts, group.ops, reads.columns, reads.mids, out, ages, served.late,
+        group.tile_seconds, group.spans, group.rings, group.decays, group.starts, group.ops, group.leaders,
+        reads.columns, reads.mids, out, ages, served.late,
     )  # fmt: skip
     served.vectors[:, reads.places] = out
     served.ages[:, plan.reads.index(reads)] = ages
@@ -139,5 +141,8 @@ def deltas(chunk: GroupChunk, times: Floats, applies: Bools) -> Floats:
     group = chunk.group
     out = np.tile(group.empty, (len(chunk.entities), 1))
     writers = np.where(applies, chunk.touch.writers, -1)
-    kernel.accumulate(out, writers, times, chunk.touch.contributions, group.tile_seconds, group.rings, group.starts, group.ops)
+    kernel.accumulate(
+        out, writers, times, chunk.touch.contributions,
+        group.tile_seconds, group.rings, group.starts, group.ops, group.leaders,
+    )  # fmt: skip
     return out

@@ -7,6 +7,7 @@ declarations into columns of the served vector.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from featurestore.errors import DefinitionError
 from featurestore.events import Event
@@ -21,16 +22,14 @@ class Aggregate(StrEnum):
     STD = "std"  # population standard deviation: 0 for a single value
     MIN = "min"
     MAX = "max"
+    LAST = "last"  # the value of the newest event, by (event time, topic, partition, offset); null values do not count
+    RATE = "rate"  # events a second; of a field, its sum a second
+    SECONDS_SINCE_LAST = "seconds_since_last"  # of the events: time since the newest one in the window
 
 
-Count, Sum, Mean, Std, Min, Max = (
-    Aggregate.COUNT,
-    Aggregate.SUM,
-    Aggregate.MEAN,
-    Aggregate.STD,
-    Aggregate.MIN,
-    Aggregate.MAX,
-)
+Count, Sum, Mean, Std, Min, Max, Last, Rate, SecondsSinceLast = Aggregate
+OF_EVENTS = (Count, Rate, SecondsSinceLast)  # what aggregates= may hold; fields= may hold all but SecondsSinceLast
+DECAYED = (Count, Sum, Mean)  # those that a half-life has a form of
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -48,6 +47,19 @@ def seconds(duration: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old a group's values may be, and what stands in for one that is older or is not there.
+
+    A value's age is the scored event's time minus the entity's newest event in the group. Older than ``max_age`` it is stale;
+    with no event, or nothing to compute from, missing. ``otherwise`` is what is served then: "null" (NaN), a number, or
+    "refuse": the event is not scored, but goes to the dead letters (and into its features all the same).
+    """
+
+    max_age: str
+    otherwise: Literal["null", "refuse"] | float = "null"
+
+
+@dataclass(frozen=True, slots=True)
 class On:
     """A feature group: aggregates of one event's fields, kept for each entity, over sliding windows.
 
@@ -56,6 +68,10 @@ class On:
     themselves (Count). Each window has ``tiles`` tiles: at time q a window W covers [floor(q - W, tile), q]. Events up to
     ``lateness_tiles`` tiles behind the entity's newest still find their whole window. An event's own vector excludes the event
     unless ``including_self``. An entity whose id is None or one of ``missing`` is never aggregated; its features are NaN.
+
+    ``half_life`` adds decayed Count, Sum and Mean: an event weighs 2^-(its age / half-life), in steps of a quarter of a
+    half-life, and nothing after 8 half-lives. ``freshness`` is one policy for the whole group, or a policy for each column
+    named (without the group's name, such as "amount.mean.1h").
     """
 
     event: type[Event]
@@ -63,13 +79,34 @@ class On:
     fields: Mapping[str, Sequence[Aggregate]] = field(default_factory=dict)
     aggregates: Sequence[Aggregate] = ()
     windows: Sequence[str] = ()
+    half_life: str | None = None
     tiles: int = 12
     lateness_tiles: int = 2
     including_self: bool = False
     read_by: str | tuple[str, ...] | None = None
     missing: tuple[str | int, ...] = ("", "unknown", 0)
+    freshness: Freshness | Mapping[str, Freshness] | None = None
     name: str | None = None
     version: int = 1
+
+
+def policies(on: On) -> tuple[Freshness, ...]:
+    """Every freshness policy of a group."""
+    if on.freshness is None:
+        return ()
+    return (on.freshness,) if isinstance(on.freshness, Freshness) else tuple(on.freshness.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A group that ``pipeline`` keeps and this one only reads: declare the very same ``on`` in both.
+
+    The reader neither consumes the group's topic for it nor counts its fences. Only the training of the reader needs the
+    group's events. Both pipelines need the same number of shards.
+    """
+
+    on: On
+    pipeline: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +152,4 @@ class Ratio:
     denominator: str
 
 
-Feature = On | Raw | Category | HourOfDay | DayOfWeek | Ratio
+Feature = On | Shared | Raw | Category | HourOfDay | DayOfWeek | Ratio

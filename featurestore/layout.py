@@ -1,8 +1,9 @@
 """How the state of one entity in one group lies in bytes, and what one event adds to it.
 
 A state is a row of doubles: a header (layout version, time of the newest event, newest tile of each window), then for each
-window a ring of tiles, each tile a cell of slots. A slot is combined by adding, by the smaller or by the larger value, so that
-merging is commutative and associative: a chunk's delta is itself a state, and the order of merges leaves no trace.
+window (and for the half-life) a ring of tiles, each tile a cell of slots. A slot is combined by adding, by the smaller or by the
+larger value, or, a leader with its followers, as the larger tuple, so that merging is commutative and associative: a chunk's
+delta is itself a state, and the order of merges leaves no trace.
 
 Sums are exact (docs/decisions.md, "Exact sums on a grid"): a value x of a field declared on [lo, hi] is kept as its distance from
 mid = (lo + hi) / 2, rounded to the grid g, the power of two just above half-range * 2^-30; its square on the grid of
@@ -20,9 +21,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from featurestore.definitions import Aggregate, On, seconds
-from featurestore.errors import DefinitionError
-from featurestore.events import EventBatch, FieldType, Floats, Ints, contract, field_types
+from featurestore.checks import check_group
+from featurestore.definitions import Aggregate, On, policies, seconds
+from featurestore.events import Bools, EventBatch, FieldType, Floats, Ints, contract, field_types
+from featurestore.kernel import HALF_LIFE_TILES, HALF_LIVES
 
 LAYOUT_VERSION = 1.0
 VERSION, NEWEST, HEADS = 0, 1, 2  # positions in a state's header; HEADS is followed by one head tile a window
@@ -34,9 +36,11 @@ class Op(IntEnum):
     ADD = 0
     MIN = 1
     MAX = 2
+    LEADER = 3  # with the followers behind it: the larger tuple as a whole
+    FOLLOWER = 4
 
 
-IDENTITY = {Op.ADD: 0.0, Op.MIN: math.inf, Op.MAX: -math.inf}
+IDENTITY = {Op.ADD: 0.0, Op.MIN: math.inf, Op.MAX: -math.inf, Op.LEADER: -math.inf, Op.FOLLOWER: -math.inf}
 
 
 class Grid(NamedTuple):
@@ -65,7 +69,7 @@ class Slot(NamedTuple):
     """One double of a tile: what is kept of which field ("" for the events themselves)."""
 
     field: str
-    what: str  # "count", "sum", "square", "min" or "max"
+    what: str  # a key of _OPS
     op: Op
 
 
@@ -76,17 +80,33 @@ _NEEDS = {
     Aggregate.STD: ("sum", "square"),
     Aggregate.MIN: ("min",),
     Aggregate.MAX: ("max",),
+    Aggregate.LAST: ("last_time", "last_partition", "last_offset", "last"),
+    Aggregate.RATE: ("sum",),
+    Aggregate.SECONDS_SINCE_LAST: ("newest",),
 }
-_OPS = {"count": Op.ADD, "sum": Op.ADD, "square": Op.ADD, "min": Op.MIN, "max": Op.MAX}
+_OPS = {
+    "count": Op.ADD,
+    "sum": Op.ADD,
+    "square": Op.ADD,
+    "min": Op.MIN,
+    "max": Op.MAX,
+    "newest": Op.MAX,
+    # A group has one topic, so (time, partition, offset) says which event is the newest, and no two have the same.
+    "last_time": Op.LEADER,
+    "last_partition": Op.FOLLOWER,
+    "last_offset": Op.FOLLOWER,
+    "last": Op.FOLLOWER,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """A compiled feature group: names, entity fields, and the layout of its states.
 
-    ``tile_seconds``, ``spans`` (tiles a window covers before the current one) and ``rings`` (tiles kept) have one entry a
-    window; ``starts`` is each ring's first position in the state; ``ops`` one Op a slot; ``empty`` the state of an entity
-    never seen; ``fingerprint`` changes with anything that changes bytes or their meaning.
+    ``tile_seconds``, ``spans`` (tiles a window covers before the current one), ``rings`` (tiles kept) and ``decays`` (whether
+    read with weights) have one entry a window, the half-life being the last; ``starts`` is each ring's first position in the
+    state; ``ops`` one Op a slot and ``leaders`` the slots of leaders, None without any; ``empty`` the state of an entity never
+    seen; ``fingerprint`` changes with anything that changes bytes or their meaning.
     """
 
     name: str
@@ -99,8 +119,10 @@ class Group:
     tile_seconds: Floats
     spans: Ints
     rings: Ints
+    decays: Bools
     starts: Ints
     ops: Ints
+    leaders: Ints | None
     empty: Floats
     fingerprint: str
 
@@ -111,8 +133,12 @@ class Group:
 
     @property
     def horizon_seconds(self) -> float:
-        """How long after an entity's newest event its state can still tell in a vector: the longest ring, lateness included."""
-        return float((self.rings * self.tile_seconds).max())
+        """How long after an entity's newest event its state can still tell in a vector.
+
+        The longest ring, lateness included, or the longest max_age: a value within it is fresh, without the state it is missing.
+        """
+        ages = [seconds(freshness.max_age) for freshness in policies(self.on)]
+        return float(max([*(self.rings * self.tile_seconds).tolist(), *ages]))
 
     def slot(self, field: str, what: str) -> int:
         """Position of a slot in a tile; a field that is never null shares the count of events."""
@@ -128,22 +154,36 @@ class Group:
         out = np.empty((len(batch), len(self.slots)))
         for i, slot in enumerate(self.slots):
             if slot.field == "":
-                out[:, i] = 1.0
+                out[:, i] = batch.times if slot.what == "newest" else 1.0
             else:
-                out[:, i] = self._contribution(slot, batch.numbers(slot.field))
+                out[:, i] = self._contribution(slot, batch)
         return out
 
-    def _contribution(self, slot: Slot, values: Floats) -> Floats:
+    def _contribution(self, slot: Slot, batch: EventBatch) -> Floats:
+        values = batch.numbers(slot.field)
         null = np.isnan(values)
         if slot.what == "count":
             return np.asarray(np.where(null, 0.0, 1.0))
         if slot.op is not Op.ADD:
-            return np.asarray(np.where(null, IDENTITY[slot.op], values))
+            kept = _position(slot, batch)
+            return np.asarray(np.where(null, IDENTITY[slot.op], values if kept is None else kept))
         grid = self.grids[slot.field]
         distance = np.round((values - grid.mid) / grid.step) * grid.step
         if slot.what == "square":
             distance = np.round(distance * distance / grid.square_step) * grid.square_step
         return np.asarray(np.where(null, 0.0, distance + 0.0))
+
+
+def _position(slot: Slot, batch: EventBatch) -> Floats | float | None:
+    """Where each event stands in the order of its topic, for the slots that say which event is the newest."""
+    match slot.what:
+        case "last_time":
+            return batch.times
+        case "last_partition":
+            return float(batch.source.partition)
+        case "last_offset":
+            return batch.offsets.astype(np.float64)
+    return None
 
 
 def default_name(on: On) -> str:
@@ -160,14 +200,18 @@ def compile_group(on: On) -> Group:
     name = default_name(on)
     types = field_types(on.event)
     by = as_tuple(on.by)
-    _check(name, on, by, types)
+    check_group(name, on, by, types)
     slots = _slots(on, types)
     lengths = [seconds(window) for window in on.windows]
-    rings = [on.tiles + 1 + on.lateness_tiles for _ in lengths]
-    header = HEADS + len(lengths)
+    tile_seconds, spans = [length / on.tiles for length in lengths], [on.tiles] * len(lengths)
+    if on.half_life:
+        tile_seconds.append(seconds(on.half_life) / HALF_LIFE_TILES)
+        spans.append(HALF_LIVES * HALF_LIFE_TILES)
+    rings = [span + 1 + on.lateness_tiles for span in spans]
+    header = HEADS + len(rings)
     starts = [header + sum(rings[:i]) * len(slots) for i in range(len(rings))]
     cell = [IDENTITY[slot.op] for slot in slots]
-    empty = [LAYOUT_VERSION, -math.inf, *[-math.inf] * len(lengths), *cell * sum(rings)]
+    empty = [LAYOUT_VERSION, -math.inf, *[-math.inf] * len(rings), *cell * sum(rings)]
     grids = {field: _grid(types[field]) for field in on.fields}
     return Group(
         name=name,
@@ -177,14 +221,22 @@ def compile_group(on: On) -> Group:
         read_by=as_tuple(on.read_by or by),
         slots=slots,
         grids=grids,
-        tile_seconds=np.array([length / on.tiles for length in lengths]),
-        spans=np.array([on.tiles for _ in lengths], dtype=np.int64),
+        tile_seconds=np.array(tile_seconds),
+        spans=np.array(spans, dtype=np.int64),
         rings=np.array(rings, dtype=np.int64),
+        decays=np.arange(len(rings)) >= len(lengths),
         starts=np.array(starts, dtype=np.int64),
         ops=np.array([slot.op for slot in slots], dtype=np.int64),
+        leaders=_leaders(slots),
         empty=np.array(empty),
         fingerprint=_fingerprint(on, by, slots, grids, lengths),
     )
+
+
+def _leaders(slots: tuple[Slot, ...]) -> Ints | None:
+    """None rather than empty: the kernel is compiled once more for groups with leaders, and stays as fast for the others."""
+    found = [i for i, slot in enumerate(slots) if slot.op is Op.LEADER]
+    return np.array(found, dtype=np.int64) if found else None
 
 
 def _grid(field: FieldType) -> Grid:
@@ -195,6 +247,8 @@ def _grid(field: FieldType) -> Grid:
 
 def _slots(on: On, types: Mapping[str, FieldType]) -> tuple[Slot, ...]:
     found = [Slot("", "count", Op.ADD)]
+    if Aggregate.SECONDS_SINCE_LAST in on.aggregates:
+        found.append(Slot("", "newest", Op.MAX))
     for field, aggregates in on.fields.items():
         needed = {what for aggregate in aggregates for what in _NEEDS[aggregate]}
         if types[field].nullable:
@@ -204,48 +258,7 @@ def _slots(on: On, types: Mapping[str, FieldType]) -> tuple[Slot, ...]:
 
 
 def _fingerprint(on: On, by: tuple[str, ...], slots: tuple[Slot, ...], grids: dict[str, Grid], lengths: list[int]) -> str:
-    meaning = (LAYOUT_VERSION, contract(on.event).topic, by, slots, grids, lengths, on.tiles, on.lateness_tiles, on.missing)
+    half_life = (seconds(on.half_life), HALF_LIVES, HALF_LIFE_TILES) if on.half_life else ()  # a group without it keeps its name
+    windows = (lengths, on.tiles, on.lateness_tiles)
+    meaning = (LAYOUT_VERSION, contract(on.event).topic, by, slots, grids, *windows, on.missing, *half_life)
     return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:12]
-
-
-def _check(name: str, on: On, by: tuple[str, ...], types: Mapping[str, FieldType]) -> None:
-    def refuse(problem: str) -> None:
-        raise DefinitionError(f"feature group {name!r}: {problem}")
-
-    if not hasattr(on.fields, "values"):
-        refuse("fields= maps each field to a list of aggregates, such as fields={'amount': [Mean, Max]}")
-    if isinstance(on.windows, str):
-        refuse(f"windows= is a list of durations, such as windows=[{on.windows!r}]")
-    for aggregates in (on.aggregates, *on.fields.values()):
-        if isinstance(aggregates, str) or not all(isinstance(aggregate, Aggregate) for aggregate in aggregates):
-            refuse(
-                f"{aggregates!r} is not a list of aggregates; choose from Count, Sum, Mean, Std, Min, Max, such as [Mean, Max]"
-            )
-    if not on.windows:
-        refuse("it has no windows; declare for example windows=['5m', '1h']")
-    if len(set(on.windows)) != len(on.windows):
-        refuse(f"a window is declared twice in {list(on.windows)}; keep one of each")
-    if not on.fields and not on.aggregates:
-        refuse("it computes nothing; declare fields={'amount': [Mean]} or aggregates=[Count]")
-    if on.tiles < 1 or on.lateness_tiles < 0:
-        refuse("tiles must be at least 1 and lateness_tiles at least 0")
-    if set(on.aggregates) - {Aggregate.COUNT}:
-        refuse("aggregates= is of the events themselves and knows Count only; aggregates of a field go into fields=")
-    for field in (*by, *on.fields):
-        if field not in types:
-            refuse(f"{on.event.__name__} has no field {field!r}; it has {', '.join(sorted(types))}")
-    for field in by:
-        if types[field].kind not in ("str", "int"):
-            refuse(f"entity field {field!r} must be text or a whole number")
-    for field in on.fields:
-        _check_aggregated(name, field, types[field])
-
-
-def _check_aggregated(name: str, field: str, declared: FieldType) -> None:
-    if declared.kind not in ("float", "int", "bool"):
-        raise DefinitionError(f"feature group {name!r}: field {field!r} is not a number, so it has no aggregates")
-    if declared.low is None or declared.high is None or not declared.low <= declared.high:
-        raise DefinitionError(
-            f"feature group {name!r}: field {field!r} is aggregated but has no range; "
-            f"declare it as Annotated[float, Meta(ge=..., le=...)] so that its sums can be exact"
-        )

@@ -51,7 +51,7 @@ class MemoryStore:
             for row in np.flatnonzero(merge.entities.shards == shard):
                 state = held.setdefault(merge.entities.ids[row], group.empty.copy())
                 _checked(state, group, merge.entities.ids[row])
-                kernel.merge(state, merge.deltas[row], group.rings, group.starts, group.ops)
+                kernel.merge(state, merge.deltas[row], group.rings, group.starts, group.ops, group.leaders)
             fences[shard] = merge.new
         return found
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from featurestore.columns import GroupReads
 from featurestore.compute import Served, Touch, fill_event_columns, fill_ratios, serve_group, touch
 from featurestore.entities import Interner
 from featurestore.events import Bools, EventBatch, Floats, Ints
-from featurestore.plan import FeaturePlan, GroupReads
+from featurestore.plan import FeaturePlan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,28 +1,17 @@
 """A pipeline's features compiled: which groups are read, which a topic writes, and which column comes from where."""
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from featurestore.definitions import Aggregate, Category, DayOfWeek, Feature, HourOfDay, On, Ratio, Raw
+from featurestore.columns import GroupReads, group_reads
+from featurestore.definitions import Category, DayOfWeek, Feature, HourOfDay, On, Ratio, Raw, Shared
 from featurestore.errors import DefinitionError
-from featurestore.events import Event, EventBatch, Floats, Ints, field_types
-from featurestore.kernel import AGGREGATES
+from featurestore.events import Event, EventBatch, Floats, contract, field_types
 from featurestore.layout import Group, compile_group
 from featurestore.schema import FeatureColumn, FeatureKind, FeatureSchema
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GroupReads:
-    """The columns that one group fills: kernel codes, the middle of each field's range, and places in the served vector."""
-
-    group: Group
-    columns: Ints  # (c, 5): window, aggregate, slots of count, value, square; sorted by window
-    mids: Floats  # (c,)
-    places: Ints  # (c,): positions in the served vector
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +40,7 @@ class FeaturePlan:
     shards: int
     schema: FeatureSchema
     reads: tuple[GroupReads, ...]
+    shared: Mapping[str, str]  # names of the groups that another pipeline writes, and that pipeline
     event_columns: tuple[EventColumn, ...]
     ratios: tuple[RatioColumn, ...]
 
@@ -60,16 +50,21 @@ class FeaturePlan:
 
     @property
     def events(self) -> tuple[type[Event], ...]:
-        """Every event consumed for features: the scored one first."""
+        """Every event consumed for features: the scored one first. Those of shared groups are consumed by their owners."""
+        return tuple(dict.fromkeys([self.scored, *(group.on.event for group in self.groups if group.name not in self.shared)]))
+
+    @property
+    def history_events(self) -> tuple[type[Event], ...]:
+        """Every event that features are computed from: what a recorded history needs, shared groups' events included."""
         return tuple(dict.fromkeys([self.scored, *(group.on.event for group in self.groups)]))
 
     def written_by(self, topic: str) -> tuple[Group, ...]:
-        """The groups that a topic's events are merged into."""
-        return tuple(group for group in self.groups if group.topic == topic)
+        """The groups that a topic's events are merged into by this pipeline."""
+        return tuple(group for group in self.groups if group.topic == topic and group.name not in self.shared)
 
     def namespace(self, group: Group) -> str:
         """The name that a group's state is stored under; a changed layout is a new namespace."""
-        return f"{self.pipeline}.{group.name}.v{group.on.version}.{group.fingerprint}"
+        return f"{self.shared.get(group.name, self.pipeline)}.{group.name}.v{group.on.version}.{group.fingerprint}"
 
 
 def compile_plan(pipeline: str, scored: type[Event], features: Sequence[Feature], shards: int = 16) -> FeaturePlan:
@@ -78,9 +73,12 @@ def compile_plan(pipeline: str, scored: type[Event], features: Sequence[Feature]
     reads: list[GroupReads] = []
     event_columns: list[EventColumn] = []
     ratios: list[Ratio] = []
+    shared: dict[str, str] = {}
     for feature in features:
-        if isinstance(feature, On):
+        if isinstance(feature, On | Shared):
             reads.append(_group_reads(feature, scored, len(columns)))
+            if isinstance(feature, Shared):
+                shared[reads[-1].group.name] = _owner(feature, reads[-1].group, pipeline, scored)
             columns += [FeatureColumn(name, FeatureKind.NUMBER) for name in reads[-1].names]
         elif isinstance(feature, Ratio):
             ratios.append(feature)
@@ -99,6 +97,7 @@ def compile_plan(pipeline: str, scored: type[Event], features: Sequence[Feature]
         shards=shards,
         schema=FeatureSchema(tuple(columns)),
         reads=tuple(reads),
+        shared=shared,
         event_columns=tuple(event_columns),
         ratios=tuple(ratio_columns),
     )
@@ -110,8 +109,28 @@ def _refuse_twice(what: str, names: list[str]) -> None:
             raise DefinitionError(f"{what} {name!r} is declared twice; keep one of them, or give a group another name=")
 
 
-def _group_reads(on: On, scored: type[Event], place: int) -> GroupReads:
-    group = compile_group(on)
+def _owner(shared: Shared, group: Group, pipeline: str, scored: type[Event]) -> str:
+    """The pipeline that keeps a shared group; DefinitionError where this one would have to."""
+
+    def refuse(problem: str) -> None:
+        raise DefinitionError(f"shared feature group {group.name!r}: {problem}")
+
+    if not isinstance(shared.pipeline, str) or not shared.pipeline:
+        refuse("pipeline= names the pipeline that keeps it")
+    if shared.pipeline == pipeline:
+        refuse(f"{pipeline!r} is this pipeline itself; declare the On alone")
+    if group.on.event is scored or group.topic == contract(scored).topic:
+        refuse(
+            f"it is fed by {scored.__name__}, the event that this pipeline scores: its owner merges at its own pace, so a vector "
+            f"could hold its own event or later ones; declare the On alone, then this pipeline keeps a group of its own"
+        )
+    return shared.pipeline
+
+
+def _group_reads(feature: On | Shared, scored: type[Event], place: int) -> GroupReads:
+    if isinstance(feature, Shared) and not isinstance(feature.on, On):
+        raise DefinitionError(f"Shared({feature.on!r}): write Shared(On(...), pipeline='its owner')")
+    group = compile_group(feature.on if isinstance(feature, Shared) else feature)
     types = field_types(scored)
     for field in group.read_by:
         if field not in types:
@@ -119,31 +138,7 @@ def _group_reads(on: On, scored: type[Event], place: int) -> GroupReads:
                 f"feature group {group.name!r}: the scored event {scored.__name__} has no field {field!r} to find the entity by; "
                 f"name its fields with read_by="
             )
-    columns, mids, names = [], [], []
-    for w, window in enumerate(on.windows):
-        wanted = [("", aggregate) for aggregate in on.aggregates]
-        wanted += [(field, aggregate) for field, aggregates in on.fields.items() for aggregate in aggregates]
-        for field, aggregate in wanted:
-            columns.append((w, AGGREGATES[aggregate], *_slots_of(group, field, aggregate)))
-            mids.append(group.grids[field].mid if field else 0.0)
-            names.append(".".join(part for part in (group.name, field, aggregate.value, window) if part))
-    return GroupReads(
-        group=group,
-        columns=np.array(columns, dtype=np.int64).reshape(-1, 5),
-        mids=np.array(mids),
-        places=np.arange(place, place + len(columns), dtype=np.int64),
-        names=tuple(names),
-    )
-
-
-def _slots_of(group: Group, field: str, aggregate: Aggregate) -> tuple[int, int, int]:
-    """Slots of the count, of the value (sum, minimum or maximum) and of the squares."""
-    count = group.slot(field, "count")
-    if aggregate is Aggregate.COUNT:
-        return count, count, count
-    if aggregate in (Aggregate.MIN, Aggregate.MAX):
-        return count, group.slot(field, aggregate.value), count
-    return count, group.slot(field, "sum"), group.slot(field, "square") if aggregate is Aggregate.STD else count
+    return group_reads(group, place)
 
 
 def _event_column(

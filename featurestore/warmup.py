@@ -34,7 +34,7 @@ def warm(plan: FeaturePlan) -> None:
 def _warm_merge(chunk: compute.GroupChunk, deltas: Any) -> None:
     group = chunk.group
     state = group.empty.copy()
-    kernel.merge(state, state.copy(), group.rings, group.starts, group.ops)
+    kernel.merge(state, state.copy(), group.rings, group.starts, group.ops, group.leaders)
     room = np.empty((1 + len(deltas)) * (group.length + 1 + int(group.rings.sum())))
     kernel.pack(deltas, group.rings, group.starts, group.ops, room, np.zeros(len(deltas), dtype=np.int64))
 

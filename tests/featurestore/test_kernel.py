@@ -103,7 +103,7 @@ def test_merging_deltas_equals_applying_events(sales: list[Sale], cut: int) -> N
         whole = state(group, sales).tobytes()
         for a, b in ((first, second), (second, first)):
             merged = a.copy()
-            kernel.merge(merged, b, group.rings, group.starts, group.ops)
+            kernel.merge(merged, b, group.rings, group.starts, group.ops, group.leaders)
             assert merged.tobytes() == whole
 
 
@@ -114,8 +114,9 @@ def state(group: Group, sales: list[Sale]) -> np.ndarray:  # type: ignore[type-a
         events = batch(sales)
         writers = np.zeros(len(events), dtype=np.int64)
         kernel.accumulate(
-            states, writers, events.times, group.contributions(events), group.tile_seconds, group.rings, group.starts, group.ops
-        )
+            states, writers, events.times, group.contributions(events),
+            group.tile_seconds, group.rings, group.starts, group.ops, group.leaders,
+        )  # fmt: skip
     return states[0]
 
 

@@ -32,7 +32,7 @@ class Loose(Event, topic="loose", key="user", id="user", time="at"):
         (On(Loose, by="user", aggregates=[Count], windows=["1h", "1h"]), "declared twice"),
         (On(Loose, by="user", aggregates=[Count], windows=["1 hour"]), "is not a duration"),
         (On(Loose, by="user", windows=["1h"]), "computes nothing"),
-        (On(Loose, by="user", aggregates=[Sum], windows=["1h"]), "knows Count only"),
+        (On(Loose, by="user", aggregates=[Sum], windows=["1h"]), "knows Count, Rate and SecondsSinceLast only"),
         (On(Loose, by="user", aggregates=[Count], windows=["1h"], tiles=0), "tiles must be at least 1"),
         (On(Refund, by="shop", aggregates=[Count], windows=["1h"]), "scored event Loose has no field 'shop'"),
         (Raw("nothing"), "has no field 'nothing'"),
