@@ -10,12 +10,12 @@ tests/featurestore/test_protocol.py drives this code through random crashes, zom
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from featurestore.admission import Admits
-from featurestore.compute import GroupChunk, Served, deltas, group_chunk, serve
+from featurestore.compute import GroupChunk, Served, Touch, deltas, group_chunk, serve
 from featurestore.entities import NO_ENTITIES, Entities
 from featurestore.errors import FenceBeyondLogError, StoreWentBackError
 from featurestore.events import Bools, EventBatch, Floats, Ints, Source
@@ -28,7 +28,8 @@ from featurestore.store import UNREAD, Merge, Read, Store
 class View:
     """A chunk with what the store held of it: for each group of the plan (or, of a feed, for each group it writes).
 
-    ``fences`` are those of the states, as read with them; ``fresh`` bool (n,): events not published yet, to be scored.
+    ``fences`` are those of the states, as read with them; ``fresh`` bool (n,): events not published yet, to be scored;
+    ``degraded``: made without asking the store.
     """
 
     batch: EventBatch
@@ -36,6 +37,7 @@ class View:
     states: tuple[Floats, ...]
     fences: tuple[Ints, ...]
     fresh: Bools
+    degraded: bool = False
 
 
 class Session:
@@ -68,17 +70,24 @@ class Session:
                 f"{self.source.topic}/{self.source.partition} ends at {log_end}, but the feature store counted events up to "
                 f"{highest}: the topic was created anew; drop the namespaces of {self._plan.pipeline}, or restore the topic"
             )
-        self.committed = committed or 0
-        self.predicted_to = max(highest, self.committed - 1)
+        self._assume(committed)
+        self.predicted_to = max(highest, self.predicted_to)
         if committed is not None and lowest is not None and lowest < committed - 1:
             return lowest + 1
         return None
 
+    def begin_unread(self, committed: int | None) -> None:
+        """Begins while the store is away. `begin` must follow before the first read or merge; until then, views are degraded."""
+        self._assume(committed)
+
+    def _assume(self, committed: int | None) -> None:
+        self.committed = committed or 0
+        self.predicted_to = self.committed - 1
+
     async def read(self, batch: EventBatch) -> View:
         """The chunk's states and fences in one round trip; a feed's events need no states, so nothing is asked."""
         scored = batch.event is self._plan.scored
-        groups = self._plan.groups if scored else self._written
-        chunks = tuple(group_chunk(self._plan, group, batch) for group in groups)
+        chunks = self._chunks(batch)
         states: tuple[Floats, ...] = ()
         fences: tuple[Ints, ...] = ()
         if scored:
@@ -91,8 +100,18 @@ class Session:
                     self._saw(chunk.group, reply.fences, known[chunk.group.name])
         return View(batch, chunks, states, fences, batch.offsets > self.predicted_to)
 
+    def unread(self, batch: EventBatch) -> View:
+        """A chunk without asking the store: fresh is what is not known to have been published; it serves no state's value."""
+        return View(batch, self._chunks(batch), (), (), batch.offsets > self.predicted_to, degraded=True)
+
+    def _chunks(self, batch: EventBatch) -> tuple[GroupChunk, ...]:
+        groups = self._plan.groups if batch.event is self._plan.scored else self._written
+        return tuple(group_chunk(self._plan, group, batch) for group in groups)
+
     def serve(self, view: View) -> Served:
         """The served vectors; only rows of fresh events mean anything."""
+        if view.degraded:
+            return _serve_unread(self._plan, view)
         pairs = zip(view.chunks, view.fences, strict=True)
         applies = [self._applies(chunk, view.batch, fences) for chunk, fences in pairs]
         return serve(self._plan, view.batch, view.chunks, view.states, applies)
@@ -190,3 +209,13 @@ class Session:
         own = self._fences[group.name]
         own[shards] = np.maximum(own[shards], fences)
         self.predicted_to = max(self.predicted_to, int(own.max()))
+
+
+def _serve_unread(plan: FeaturePlan, view: View) -> Served:
+    """Vectors of the event's own columns: every value from a state is missing, as of an entity without an id."""
+    n = len(view.batch)
+    nobody, nothing = np.full(n, -1, dtype=np.int64), np.zeros(n, dtype=np.bool_)
+    chunks = [GroupChunk(c.group, NO_ENTITIES, Touch(nobody, nobody, c.touch.contributions)) for c in view.chunks]
+    served = serve(plan, view.batch, chunks, [np.empty((0, c.group.length)) for c in chunks], [nothing] * len(chunks))
+    missing = np.logical_or.reduce([nothing, *(c.touch.readers < 0 for c in view.chunks)])
+    return replace(served, missing=missing)

@@ -44,6 +44,7 @@ class WorkerMetrics:
         self.model_info = self._gauge("tidegate_model_info", "1 for the version that serves.", "model", "version")
         self.model_trained = self._gauge("tidegate_model_trained_timestamp_seconds", "When the version was trained.", "model")
         self.feed_last_merge = self._gauge("tidegate_feed_last_merge_timestamp_seconds", "A group's last merge.", "group")
+        self.unmerged_events = self._gauge("tidegate_unmerged_events", "Events published that the store has not merged yet.")
         self.stage = self._histogram("tidegate_stage_duration_seconds", "Time of a chunk in a stage.", "stage", STAGE_BUCKETS)
         self.chunk_events = self._histogram("tidegate_chunk_events", "Records in a chunk.", "topic", CHUNK_BUCKETS)
         self.end_to_end = self._bulk(
@@ -58,6 +59,7 @@ class WorkerMetrics:
     def _preset(self, groups: Sequence[str]) -> None:
         for stage in STAGES:
             self.stage.labels(self._pipeline, stage)
+        self.unmerged(0)
         self.end_to_end.preset("scored")
         for group in groups:
             self.feature_age.preset(group)
@@ -109,6 +111,9 @@ class WorkerMetrics:
         self.count(self.missing_entities, missing_entity)
         for column, group in enumerate(groups):
             self.feature_age.observe(group, ages[:, column])
+
+    def unmerged(self, events: int) -> None:
+        self.unmerged_events.labels(self._pipeline).set(events)
 
     def merged(self, group: str, now: float, ingested: npt.NDArray[np.float64]) -> None:
         self.feed_last_merge.labels(self._pipeline, group).set(now)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from featurestore.definitions import Feature
+from featurestore.errors import DefinitionError
 from featurestore.events import Event
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -29,6 +30,9 @@ class Pipeline:
     """One scoring job: events in, predictions out.
 
     ``model`` names the registered model; ``threshold`` turns a binary score into a decision.
+
+    ``on_store_unavailable``: while Redis is away, "pause" consumes nothing; "degrade" scores without the features that
+    it holds, once it has not answered for ``degrade_after_seconds``, and pauses when ``degrade_max_events`` wait to be merged.
     """
 
     name: str
@@ -42,3 +46,12 @@ class Pipeline:
     threshold: float = 0.5
     shards: int = 16
     future_skew_seconds: float = 300.0
+    on_store_unavailable: Literal["pause", "degrade"] = "pause"
+    degrade_after_seconds: float = 2.0
+    degrade_max_events: int = 100_000
+
+    def __post_init__(self) -> None:
+        if self.on_store_unavailable not in ("pause", "degrade"):
+            raise DefinitionError(f'on_store_unavailable is {self.on_store_unavailable!r}; choose "pause" or "degrade"')
+        if not (self.degrade_after_seconds > 0 and self.degrade_max_events >= 0):
+            raise DefinitionError("degrade_after_seconds must be more than 0, degrade_max_events 0 or more")

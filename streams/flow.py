@@ -22,6 +22,7 @@ from monitors.metrics import WorkerMetrics
 from scorer.pipeline import Pipeline
 from streams.chunk import TP, Chunk
 from streams.codec import Decoder, Reject
+from streams.degraded import store_policy
 from streams.outputs import Outputs, accepted_records
 from streams.publisher import Outgoing, Publisher
 from streams.records import UNSCORED
@@ -34,6 +35,7 @@ class Results:
     """What a chunk leads to: dead letters, what is published, and which of the batch's rows are predicted."""
 
     letters: list[Reject]
+    degraded: bool = False
     outgoing: list[Outgoing] = field(default_factory=list)
     predicted: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
@@ -63,28 +65,30 @@ class Flow:
         self._judge, self._outputs = Judge(tell), Outputs(pipeline, plan, build)
         self._decoders = {contract(event).topic: Decoder(event, pipeline.future_skew_seconds) for event in plan.events}
         self._sessions: dict[TP, Session] = {}
+        self._policy = store_policy(pipeline, self._merged, metrics.unmerged)
 
     async def assign(self, tp: TP, committed: int | None, log_end: int | None) -> int | None:
         """Begins with a partition; where to start if not at the committed offset."""
+        self.revoke([tp])
         session = Session(self._plan, self._store, Source(*tp), admits=self.admits)
-        start = await session.begin(committed, log_end)
+        start = await self._policy.begin(session, committed, log_end)
         self._sessions[tp] = session
         return start
 
     def revoke(self, tps: Iterable[TP]) -> None:
         """Forgets partitions that belong to others now."""
-        for tp in tps:
-            self._sessions.pop(tp, None)
+        for tp in [tp for tp in tps if tp in self._sessions]:
+            self._policy.drop(self._sessions.pop(tp))
 
     async def settle(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
         """Moves the fences of untouched shards, so that offsets may be committed; returns those that may.
 
-        Not those of partitions that are others' now, nor, in recovery, those below what was committed before.
+        Not those of partitions that are others' now, nor, in recovery, those below what was committed before; nor while the store
+        lacks something of the partition.
         """
         ours = {tp: (self._sessions[tp], offset) for tp, offset in offsets.items() if tp in self._sessions}
-        for session, offset in ours.values():
-            await session.settle(offset)
-        return {tp: offset for tp, (session, offset) in ours.items() if offset >= session.committed}
+        settled = [tp for tp, (session, offset) in ours.items() if await self._policy.settle(session, offset)]
+        return {tp: offset for tp, (session, offset) in ours.items() if tp in settled and offset >= session.committed}
 
     async def __call__(self, chunk: Chunk) -> None:
         """Takes one chunk all the way; returns when its offset may be committed. What it raises must stop the worker."""
@@ -93,8 +97,8 @@ class Flow:
         with self._metrics.timed("decode"):
             batch, rejects = self._decoders[chunk.topic](chunk)
         with self._metrics.timed("read"):
-            view = await session.read(batch)
-        results = Results([reject for reject in rejects if reject.record.offset > session.predicted_to])
+            view = await self._policy.read(session, batch)
+        results = Results([r for r in rejects if r.record.offset > session.predicted_to], degraded=view.degraded)
         if batch.event is self._plan.scored and view.fresh.any():
             self._serve(chunk, session, view, results)
         if results.letters:
@@ -103,8 +107,7 @@ class Flow:
             await self._publisher.publish(results.outgoing)
         self._published(batch, results)
         with self._metrics.timed("merge"):
-            await session.merge(view, chunk.last_offset)
-        self._merged(batch)
+            await self._policy.merge(session, view, chunk)
 
     def _serve(self, chunk: Chunk, session: Session, view: View, results: Results) -> None:
         """Adds the vectors of the chunk's fresh events to the results, and with a model their predictions."""
@@ -113,7 +116,7 @@ class Flow:
             served = session.serve(view).take(rows)
         groups = [group.name for group in self._plan.groups]
         self._metrics.served(served.states(), served.ages, groups, int(served.late.sum()), int(served.missing.sum()))
-        results.outgoing.append(self._outputs.served(view.batch, rows, served))
+        results.outgoing.append(self._outputs.served(view.batch, rows, served, view.degraded))
         if self.model is not None:
             with self._metrics.timed("score"):
                 self._score(self.model, chunk, view.batch, rows, served, results)
@@ -127,7 +130,7 @@ class Flow:
             rows, served = rows[judged.places], served.take(judged.places)
         if len(rows):
             results.outgoing.append(
-                self._outputs.predictions(batch, rows, served, judged.verdicts, model, records, self._clock())
+                self._outputs.predictions(batch, rows, served, judged.verdicts, model, records, self._clock(), results.degraded)
             )
         results.predicted = rows
 
@@ -136,9 +139,10 @@ class Flow:
         for letter in results.letters:
             metrics.count(metrics.dead_letters, 1, letter.reason)
             metrics.count(metrics.events, 1, "failed" if letter.reason in UNSCORED else "rejected")
-        metrics.count(metrics.events, len(results.predicted), "scored")
+        outcome = "degraded" if results.degraded else "scored"
+        metrics.count(metrics.events, len(results.predicted), outcome)
         if len(results.predicted):
-            metrics.end_to_end.observe("scored", self._clock() - batch.ingested[results.predicted])
+            metrics.end_to_end.observe(outcome, self._clock() - batch.ingested[results.predicted])
 
     def _merged(self, batch: EventBatch) -> None:
         if len(batch):

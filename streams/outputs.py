@@ -41,7 +41,7 @@ class Outputs:
         self._id = contract(pipeline.score).id
         self._vectors = VectorEncoder(plan)
 
-    def served(self, batch: EventBatch, rows: Ints, served: Served) -> Outgoing:
+    def served(self, batch: EventBatch, rows: Ints, served: Served, degraded: bool = False) -> Outgoing:
         """The vectors `served` to the batch's rows named."""
         topic, partition = batch.source
         event_ids = batch.column(self._id)
@@ -50,6 +50,7 @@ class Outputs:
             event_ids=[str(event_ids[row]) for row in rows.tolist()],
             times=batch.times[rows],
             served=served,
+            degraded=degraded,
         )
         return self._vector_records(list(self._vectors.encode(kept)))
 
@@ -70,6 +71,7 @@ class Outputs:
         model: ServingModel,
         records: Sequence[Record],
         now: float,
+        degraded: bool = False,
     ) -> Outgoing:
         """A prediction for each of the batch's rows named; `records` are the raw records of the whole batch."""
         topic, partition = batch.source
@@ -87,7 +89,7 @@ class Outputs:
             verdicts.scores,
             verdicts.decisions,
             verdicts.confidences,
-            _flags(served),
+            _flags(served, degraded),
             [_trace_id(records[row]) for row in chosen],
             verdicts.probabilities,
         )
@@ -148,12 +150,13 @@ def _text(key: bytes | None) -> str | None:
     return None if key is None else key.decode(errors="replace")
 
 
-def _flags(served: Served) -> list[list[str]]:
+def _flags(served: Served, degraded: bool) -> list[list[str]]:
     """Of each event, what its vector lacked."""
     raised = {"missing": served.missing, "late": served.late, "stale": served.stale}
-    flags = [_NO_FLAGS] * len(served.late)
+    all_alike = ["degraded"] if degraded else _NO_FLAGS
+    flags = [all_alike] * len(served.late)
     for row in np.flatnonzero(np.logical_or.reduce(list(raised.values()))).tolist():
-        flags[row] = [name for name, rows in raised.items() if rows[row]]
+        flags[row] = [*(name for name, rows in raised.items() if rows[row]), *all_alike]
     return flags
 
 

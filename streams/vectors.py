@@ -17,12 +17,13 @@ from featurestore.schema import schema_to_json
 
 @dataclass(frozen=True, slots=True)
 class VectorRows:
-    """Rows to be logged: ids and event times (float64, seconds) beside what was served."""
+    """Rows to be logged: ids and event times (float64, seconds) beside what was served, all of it degraded or none."""
 
     prediction_ids: list[str]
     event_ids: list[str]
     times: Floats
     served: Served
+    degraded: bool = False
 
 
 class VectorEncoder:
@@ -49,6 +50,7 @@ class VectorEncoder:
                 pa.field("missing", pa.bool_(), nullable=False),
                 pa.field("late", pa.bool_(), nullable=False),
                 pa.field("stale", pa.bool_(), nullable=False),
+                pa.field("degraded", pa.bool_(), nullable=False),
             ],
             metadata=metadata,
         )
@@ -73,6 +75,7 @@ class VectorEncoder:
             pa.array(served.missing[part]),
             pa.array(served.late[part]),
             pa.array(served.stale[part]),
+            pa.repeat(rows.degraded, len(rows.times[part])),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
