@@ -7,6 +7,7 @@ import numpy as np
 
 from featurestore.definitions import DECAYED, Aggregate, On
 from featurestore.events import Floats, Ints
+from featurestore.freshness import Policy, group_policies
 from featurestore.kernel import AGGREGATES
 from featurestore.layout import Group
 
@@ -20,6 +21,7 @@ class GroupReads:
     mids: Floats  # (c,)
     places: Ints  # (c,): positions in the served vector
     names: tuple[str, ...]
+    policies: tuple[Policy, ...]
 
 
 def group_reads(group: Group, place: int) -> GroupReads:
@@ -28,13 +30,14 @@ def group_reads(group: Group, place: int) -> GroupReads:
     for w, field, aggregate, name in _wanted(group.on):
         columns.append((w, AGGREGATES[aggregate], *_slots_of(group, field, aggregate)))
         mids.append(group.grids[field].mid if field else 0.0)
-        names.append(f"{group.name}.{name}")
+        names.append(name)
     return GroupReads(
         group=group,
         columns=np.array(columns, dtype=np.int64).reshape(-1, 5),
         mids=np.array(mids),
         places=np.arange(place, place + len(columns), dtype=np.int64),
-        names=tuple(names),
+        names=tuple(f"{group.name}.{name}" for name in names),
+        policies=group_policies(group.name, group.on, names),
     )
 
 

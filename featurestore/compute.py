@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurestore import kernel
+from featurestore import freshness, kernel
 from featurestore.columns import GroupReads
 from featurestore.entities import Entities, Interner
 from featurestore.events import Bools, EventBatch, Floats, Ints
+from featurestore.freshness import Marks
 from featurestore.layout import Group
 from featurestore.plan import FeaturePlan
 
@@ -37,7 +38,8 @@ class Served:
 
     ``ages`` float64 (n, groups), seconds since the entity's newest event in each group, NaN if it has none; ``late`` bool (n,):
     a window's tail was no longer kept; ``missing`` bool (n,): an entity's id was null or declared missing; ``stale`` bool (n,):
-    a value was older than its max_age; ``refused`` bool (n,): a value is not fresh and its policy says not to score.
+    a value was older than its max_age; ``refused`` bool (n,): a value is not fresh and its policy says not to score. ``marks``
+    uint8 (n, features), each value's freshness.FRESH, STALE or MISSING; None where no policy is declared.
     """
 
     vectors: Floats
@@ -46,12 +48,14 @@ class Served:
     missing: Bools
     stale: Bools
     refused: Bools
+    marks: Marks | None = None
 
     @classmethod
     def unfilled(cls, n: int, plan: FeaturePlan) -> "Served":
         late, missing, stale, refused = (np.zeros(n, dtype=np.bool_) for _ in range(4))
         vectors, ages = np.full((n, len(plan.schema)), np.nan), np.full((n, len(plan.reads)), np.nan)
-        return cls(vectors, ages, late, missing, stale, refused)
+        marks = np.zeros(vectors.shape, dtype=np.uint8) if any(reads.policies for reads in plan.reads) else None
+        return cls(vectors, ages, late, missing, stale, refused, marks)
 
     def take(self, rows: Ints | Bools) -> "Served":
         """The events picked, as copies."""
@@ -62,12 +66,12 @@ class Served:
             missing=self.missing[rows],
             stale=self.stale[rows],
             refused=self.refused[rows],
+            marks=None if self.marks is None else self.marks[rows],
         )
 
     def states(self) -> dict[str, int]:
-        """How many of the values are fresh, stale (older than their max_age) and missing."""
-        missing = int(np.isnan(self.vectors).sum())
-        return {"fresh": self.vectors.size - missing, "stale": 0, "missing": missing}
+        """How many of the values are fresh, stale (older than their max_age) and missing: counts by these names."""
+        return freshness.count(self.marks, self.vectors)
 
 
 def touch(plan: FeaturePlan, group: Group, batch: EventBatch, interner: Interner) -> Touch:
@@ -104,7 +108,7 @@ def serve(
         writers = np.where(applied, chunk.touch.writers, -1)
         serve_group(plan, reads, state, Touch(chunk.touch.readers, writers, chunk.touch.contributions), batch.times, served)
     fill_event_columns(plan, batch, served.vectors)
-    fill_ratios(plan, served.vectors)
+    finish(plan, served)
     return served
 
 
@@ -127,6 +131,22 @@ def fill_event_columns(plan: FeaturePlan, batch: EventBatch, vectors: Floats) ->
     """Fills the columns that depend on the scored event alone."""
     for column in plan.event_columns:
         vectors[:, column.place] = column.compute(batch)
+
+
+def finish(plan: FeaturePlan, served: Served) -> None:
+    """The last step, once all other columns are filled: what is not fresh gives way to its policy, then ratios are taken."""
+    judged = []
+    for reads, ages in zip(plan.reads, served.ages.T, strict=True):
+        for policy in reads.policies:
+            places = reads.places[policy.columns]
+            served.vectors[:, places], marks = policy.apply(served.vectors[:, places], ages)
+            freshness.flag(marks, policy, served.stale, served.refused)
+            judged.append((places, marks))
+    fill_ratios(plan, served.vectors)
+    if served.marks is not None:
+        served.marks[:] = np.where(np.isnan(served.vectors), freshness.MISSING, freshness.FRESH)
+        for places, marks in judged:
+            served.marks[:, places] = marks
 
 
 def fill_ratios(plan: FeaturePlan, vectors: Floats) -> None:

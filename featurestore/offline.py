@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from featurestore.columns import GroupReads
-from featurestore.compute import Served, Touch, fill_event_columns, fill_ratios, serve_group, touch
+from featurestore.compute import Served, Touch, fill_event_columns, finish, serve_group, touch
 from featurestore.entities import Interner
 from featurestore.events import Bools, EventBatch, Floats, Ints
 from featurestore.plan import FeaturePlan
@@ -88,5 +88,5 @@ def _finish(plan: FeaturePlan, batches: Sequence[EventBatch], order: Ints, score
     places = [column.place for column in plan.event_columns]
     out = served.take(scored)
     out.vectors[:, places] = vectors[order[scored]][:, places]
-    fill_ratios(plan, out.vectors)
+    finish(plan, out)
     return out

@@ -49,12 +49,12 @@ def known_labels(label: Label, batches: Iterable[EventBatch]) -> dict[Any, tuple
 
 
 def join(pipeline: Pipeline, plan: FeaturePlan, history: History, batches: Iterable[EventBatch]) -> Labelled:
-    """The rows of a history whose label came within its maturity."""
+    """The rows of a history whose label came within its maturity; not those that would have been refused instead of scored."""
     maturity, never = seconds(pipeline.label.maturity), (np.inf, 0.0)
     known = known_labels(pipeline.label, batches)
     ids = [getattr(event, contract(pipeline.score).id) for event in history.events]
     came = np.array([known.get(id, never) for id in ids]).reshape(-1, 2)
-    rows = np.flatnonzero(came[:, 0] <= history.times + maturity)
+    rows = np.flatnonzero((came[:, 0] <= history.times + maturity) & ~history.served.refused)
     events = [history.events[row] for row in rows.tolist()]
     return Labelled(
         matrix=history.served.vectors[rows],

@@ -44,12 +44,12 @@ def train_pipeline(
     HistoryError or TrainingRefusedError say why not.
     """
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
-    events = list(dict.fromkeys([*plan.events, pipeline.label.event]))
+    events = list(dict.fromkeys([*plan.history_events, pipeline.label.event]))
     batches = read_history(data, events, first, last, lambda topic, row, rows: progress(f"reading {topic}", row, rows))
     if not any(batch.event is pipeline.score for batch in batches):
         raise HistoryError(f"{data} has no {pipeline.score.__name__} in the time asked for; check --from and --to (UTC)")
     progress("computing features", 0, 1)
-    history = offline.compute(plan, [batch for batch in batches if batch.event in plan.events])
+    history = offline.compute(plan, [batch for batch in batches if batch.event in plan.history_events])
     labelled = join(pipeline, plan, history, batches)
     progress("computing features", 1, 1)
     return train(

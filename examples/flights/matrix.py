@@ -17,5 +17,5 @@ def labelled(features: Sequence[Feature] = pipeline.features, batches: Sequence[
     """The whole year, or the given batches, through the kernel, joined with the labels known by the end of maturity."""
     batches = dataset.batches() if batches is None else batches
     plan = compile_plan(pipeline.name, pipeline.score, features, pipeline.shards)
-    history = compute(plan, [batch for batch in batches if batch.event in plan.events])
+    history = compute(plan, [batch for batch in batches if batch.event in plan.history_events])
     return join(pipeline, plan, history, batches)
