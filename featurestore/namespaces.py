@@ -150,14 +150,15 @@ def checked(plan: FeaturePlan, group: Group, found: Namespace | None, topic_ids:
         )
     today = topic_ids.get(found.topic)
     if None not in (today, found.topic_id) and today != found.topic_id:
-        raise TopicReplacedError(replaced(found.topic, [name]))
+        raise TopicReplacedError(
+            replaced(found.topic, [plan.namespace(other) for other in plan.groups if other.topic == group.topic])
+        )
     return found
 
 
 def replaced(topic: str, names: Sequence[str]) -> str:
     """The sentence for a topic that was deleted and created anew under the same name."""
     return (
-        f"the topic {topic} is not the one that {', '.join(names)} counted: it was created anew, and its offsets say nothing "
-        f"of what was counted. Restore the topic, or begin anew: stop the workers, then tidegate features drop {names[0]}"
-        + (" (and the others)" if len(names) > 1 else "")
+        f"the topic {topic} is not the one that the feature store counted: it was created anew, and its offsets say nothing of what "
+        f"was counted. Restore the topic, or begin anew: stop the workers, then tidegate features drop {' '.join(names)}"
     )

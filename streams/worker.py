@@ -11,13 +11,17 @@ import numpy as np
 from mode import Service
 
 from featurestore import warmup
+from featurestore.admission import Admission
 from featurestore.events import contract
 from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_store import RedisStore
 from monitors.metrics import WorkerMetrics
+from scorer.models.lean import import_lightgbm_alone
 from scorer.pipeline import Pipeline
+from streams.audit import SPEC as AUDIT
 from streams.chunk import TP
 from streams.deployments import SPEC as DEPLOYMENTS
+from streams.enrolment import Enrolment, Watch, ttl_ms
 from streams.errors import RecordsGone
 from streams.faust_app import AppSettings, MicroBatchApp, create_app
 from streams.flow import Flow
@@ -26,6 +30,7 @@ from streams.outputs import TopicNames
 from streams.publisher import KafkaPublisher
 from streams.records import REASONS
 from streams.settings import Settings
+from streams.topic_facts import TopicFacts, group_of
 from streams.topics import TopicSpec, ensure_topics, output_topic
 from streams.web import Readiness, WebServer
 
@@ -50,18 +55,22 @@ class WorkerOptions:
 
 
 class Resources(Service):  # type: ignore[misc]
-    """The store and the publisher, opened before the consumer and closed after it."""
+    """The store, its list of namespaces and the publisher, opened before the consumer and closed after it."""
 
-    def __init__(self, store: RedisStore, publisher: KafkaPublisher, readiness: Readiness, **options: Any) -> None:
+    def __init__(
+        self, store: RedisStore, enrolment: Enrolment, publisher: KafkaPublisher, readiness: Readiness, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self._store, self._publisher, self._readiness = store, publisher, readiness
+        self._store, self._enrolment, self._publisher, self._readiness = store, enrolment, publisher, readiness
 
     async def on_start(self) -> None:
         await self._store.check()
+        await self._enrolment.enter()
         self._readiness.done("redis")
 
     async def on_shutdown(self) -> None:
         await self._publisher.close()
+        await self._enrolment.close()
         await self._store.close()
 
 
@@ -110,11 +119,16 @@ def checked_start(tp: TP, start: int, first: int, committed: int | None) -> int:
     """`start`, if Kafka still has it; RecordsGone otherwise."""
     if start < first:
         raise RecordsGone(
-            f"the feature store lacks events of {tp.topic}/{tp.partition} from offset {start} (committed: {committed}), "
-            f"but Kafka holds only those from {first}: restore Redis from a newer copy, or begin anew under another pipeline name"
+            f"the feature store lacks events of {tp.topic}/{tp.partition} from offset {start} (committed: {committed}), but "
+            f"Kafka holds only those from {first}. New or changed features? Fill them as far as Kafka goes: tidegate backfill "
+            f"PIPELINE (--from FOLDER: from Parquet). Redis lost data? Restore it from a newer copy, or run the same backfill"
         )
     if committed is not None:
-        log.warning("%s/%s: the feature store lacks events from %s; merging them again up to %s", *tp, start, committed)
+        log.warning(
+            "%s/%s: the feature store lacks the %s records from %s to the committed %s; merging them again, without predictions, "
+            "before anything new. For changed features, tidegate backfill does it beforehand",
+            *tp, f"{committed - start:,}", start, committed,
+        )  # fmt: skip
     return start
 
 
@@ -128,6 +142,7 @@ def topic_specs(pipeline: Pipeline, plan: FeaturePlan, partitions: int) -> list[
         output_topic(names.features, partitions),
         output_topic(names.dead_letters, 1),
         DEPLOYMENTS,
+        AUDIT,
     ]
 
 
@@ -155,6 +170,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     web = WebServer(options.web_host, options.web_port, metrics.registry, readiness)
     bootstrap, redis_url = settings.kafka, settings.redis
     ensure_topics(bootstrap, topic_specs(pipeline, plan, options.partitions))
+    import_lightgbm_alone()
     model = load_champion(settings, pipeline.name, plan.schema, metrics)
     if model is None:
         readiness.wait_for("model", f"no champion of {pipeline.name} is deployed; run: tidegate train --promote")
@@ -163,9 +179,16 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
         readiness.done("model")
     warmup.warm(plan)
     readiness.done("kernel")
-    store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1))
+    facts = TopicFacts(bootstrap)
+    kept = ttl_ms(plan, facts.retention_ms({group.topic for group in plan.groups}))
+    store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1), kept)
     publisher = KafkaPublisher(bootstrap)
     flow = Flow(pipeline, plan, store, publisher, metrics, model, settings.build, tell=readiness.tell("model"))
+
+    def admit(admission: Admission) -> None:
+        flow.admits = admission if admission else None
+
+    enrolment = Enrolment(plan, settings, store, facts, admit)
     serving = "no model" if model is None else f"model {model.name} v{model.version}"
     hooks = FlowHooks(
         flow, metrics, readiness, announcer(f"{pipeline.name}: {serving}, http://{options.web_host}:{web.port}/readyz")
@@ -175,7 +198,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
         [contract(event).topic for event in plan.events],
         flow,
         hooks,
-        [Resources(store, publisher, readiness)],
+        [Resources(store, enrolment, publisher, readiness), Watch(enrolment)],
     )
     hooks.app = app
     tune_interpreter()
@@ -189,7 +212,7 @@ def announcer(about: str) -> Callable[[str], None]:
 
 def app_settings(pipeline: Pipeline, settings: Settings, options: WorkerOptions, plan: FeaturePlan) -> AppSettings:
     return AppSettings(
-        app_id=f"tidegate.{pipeline.name}",
+        app_id=group_of(pipeline.name),
         bootstrap_servers=settings.kafka,
         in_flight=options.in_flight,
         max_chunk_events=options.max_chunk_events,

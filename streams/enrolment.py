@@ -1,0 +1,125 @@
+"""A worker's standing in the feature store: its namespaces are entered and fit, and its topics stay the ones that it counts.
+
+Before the first merge: other pipelines' groups are there, numbers of shards agree, a backfill from Parquet is complete, each
+topic is the one that was counted before. Afterwards, every few seconds: the namespaces are in use, the topics are still the same.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Mapping
+from time import time
+from typing import Any
+
+from mode import Service
+
+from featurestore.admission import Admission
+from featurestore.errors import NamespaceError, TopicReplacedError
+from featurestore.events import Source
+from featurestore.namespaces import Namespace, Namespaces, is_shared, replaced
+from featurestore.plan import FeaturePlan
+from featurestore.redis_client import connect
+from featurestore.store import Store
+from streams.audit import erasures
+from streams.errors import SettingsError, StreamError
+from streams.settings import Settings
+from streams.topic_facts import TopicFacts
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 10.0
+
+
+def parquet_source(topic: str) -> Source:
+    """Where a Parquet file's rows are counted: a topic's name has no colon, so that no partition is called so."""
+    return Source(f"parquet:{topic}", 0)
+
+
+def ttl_ms(plan: FeaturePlan, retention_ms: Mapping[str, int | None]) -> dict[str, int | None]:
+    """How long a state of each group is kept after its last merge, in milliseconds; None: for ever.
+
+    The time after which it has nothing to tell, and on top the topic's retention: while no worker runs, events wait that long,
+    and a state must not age away meanwhile.
+    """
+    kept = {group.name: retention_ms.get(group.topic) for group in plan.groups}
+    horizons = {group.name: math.ceil(group.horizon_seconds * 1000) for group in plan.groups}
+    return {name: None if milliseconds is None else milliseconds + horizons[name] for name, milliseconds in kept.items()}
+
+
+class Enrolment:
+    """Enters a pipeline's namespaces, then watches; `admit` is told which events count, before the first of them is read."""
+
+    def __init__(
+        self, plan: FeaturePlan, settings: Settings, store: Store, facts: TopicFacts, admit: Callable[[Admission], None]
+    ) -> None:
+        self._plan, self._settings, self._store, self._facts, self._admit = plan, settings, store, facts, admit
+        self._client = connect(settings.redis)
+        self._namespaces = Namespaces(self._client)
+        self._topics = list(dict.fromkeys(group.topic for group in plan.groups if not is_shared(plan, group)))
+        self._ids: dict[str, str] = {}
+
+    async def enter(self) -> None:
+        """Raises what makes these namespaces unfit, with the remedy."""
+        self._ids = await asyncio.to_thread(self._facts.ids, self._topics)
+        entries = await self._namespaces.register(self._plan, self._ids, time())
+        for entry in entries.values():
+            await self._check_backfill(entry)
+        await self._say_used()
+        cuts = {name: entry.backfill.cut for name, entry in entries.items() if entry.backfill and entry.backfill.cut is not None}
+        self._admit(Admission(cuts, await asyncio.to_thread(self._erasures)))
+
+    def _erasures(self) -> Any:
+        """Without the key old events of the forgotten cannot be told apart; only a store that lost data would meet them again."""
+        try:
+            return erasures(self._settings, self._plan)
+        except SettingsError as error:
+            log.warning("if Redis loses data, events of forgotten entities will be merged again: %s", error)
+            return None
+
+    async def _check_backfill(self, entry: Namespace) -> None:
+        """NamespaceError where rows of a Parquet file are not merged yet (or no more: Redis went back in time)."""
+        filled = entry.backfill
+        if filled is None or filled.source != "parquet":
+            return
+        (fences,) = await self._store.fences([entry.name], parquet_source(entry.topic))
+        if not filled.done or int(fences.min()) < (filled.rows or 0) - 1:
+            raise NamespaceError(
+                f"{entry.name} is not filled to the end from its Parquet file: run the same tidegate backfill again, it goes on "
+                f"where it stopped; then start the workers"
+            )
+
+    async def check(self) -> None:
+        """TopicReplacedError where a topic was created anew; says that the namespaces are in use."""
+        try:
+            today = await asyncio.to_thread(self._facts.ids, self._topics)
+        except StreamError as away:
+            log.warning("topics could not be checked: %s", away)
+            today = {}
+        for topic, id in today.items():
+            if self._ids.setdefault(topic, id) != id:
+                names = [self._plan.namespace(group) for group in self._plan.written_by(topic)]
+                raise TopicReplacedError(replaced(topic, names))
+        await self._say_used()
+
+    async def _say_used(self) -> None:
+        await self._namespaces.use([self._plan.namespace(group) for group in self._plan.groups], self._plan.pipeline)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+class Watch(Service):  # type: ignore[misc]
+    """Asks every CHECK_SECONDS; what it finds wrong crashes the app."""
+
+    logger = logging.getLogger("mode.watch")  # as noisy as Faust's others, and silenced with them
+
+    def __init__(self, enrolment: Enrolment, **options: Any) -> None:
+        super().__init__(**options)
+        self._enrolment = enrolment
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _watch(self) -> None:
+        while not self.should_stop:
+            await self.sleep(CHECK_SECONDS)
+            if not self.should_stop:
+                await self._enrolment.check()
