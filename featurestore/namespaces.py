@@ -159,6 +159,6 @@ def checked(plan: FeaturePlan, group: Group, found: Namespace | None, topic_ids:
 def replaced(topic: str, names: Sequence[str]) -> str:
     """The sentence for a topic that was deleted and created anew under the same name."""
     return (
-        f"the topic {topic} is not the one that the feature store counted: it was created anew, and its offsets say nothing of what "
-        f"was counted. Restore the topic, or begin anew: stop the workers, then tidegate features drop {' '.join(names)}"
+        f"the topic {topic} is not the one that the feature store counted: it was created anew, and its offsets say nothing "
+        f"of what was counted. Restore the topic, or begin anew: stop the workers, then tidegate features drop {' '.join(names)}"
     )

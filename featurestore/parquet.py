@@ -3,20 +3,24 @@
 Rows pass the same contract as records from Kafka do; a row that breaks it is an error here, not a dead letter.
 """
 
+import hashlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from featurestore.errors import HistoryError
 from featurestore.events import Event, EventBatch, Source, contract
 
 BATCH_ROWS = 50_000
+DIGESTED_BYTES = 2**20
 DAY_SECONDS = 86_400.0
 Progress = Callable[[str, int, int], None]  # topic, rows read, rows in the file
 
@@ -36,20 +40,79 @@ def read_history(
 
 
 def _read_topic(folder: Path, event: type[Event], first: float, last: float, progress: Progress) -> list[EventBatch]:
-    agreed = contract(event)
-    path = folder / f"{agreed.topic}.parquet"
-    if not path.is_file():
-        raise HistoryError(f"{folder} has no {path.name}; write one Parquet file a topic, with the fields of {event.__name__}")
-    batches, row = [], 0
+    topic, batches = contract(event).topic, []
+    for batch, read, rows in parts(folder, event, first, last):
+        batches.append(batch)
+        progress(topic, read, rows)
+    return [batch for batch in batches if len(batch)]
+
+
+def parts(
+    folder: Path, event: type[Event], first: float = 0.0, last: float = np.inf, begin: int = 0, size: int = BATCH_ROWS
+) -> Iterator[tuple[EventBatch, int, int]]:
+    """A topic's file in parts of at most `size` rows, from row `begin` on: the events with first <= event time < last among them
+    (maybe none), the rows read so far, the rows in the file.
+    """
+    path = file_of(folder, event)
+    fields = list(event.__struct_fields__)
     with _opened(path) as file:
-        absent = set(event.__struct_fields__) - set(file.schema_arrow.names)
+        absent = set(fields) - set(file.schema_arrow.names)
         if absent:
             raise HistoryError(f"{path} lacks the columns {', '.join(sorted(absent))} of {event.__name__}")
-        for part in file.iter_batches(BATCH_ROWS, columns=list(event.__struct_fields__)):
-            batches.append(_batch(event, path, row, _convert(event, path, row, part.to_pylist()), first, last))
-            row += len(part)
-            progress(agreed.topic, row, file.metadata.num_rows)
-    return [batch for batch in batches if len(batch)]
+        groups, row = _row_groups(file, begin)
+        for part in file.iter_batches(size, row_groups=groups, columns=fields):
+            passed = min(max(begin - row, 0), len(part))
+            row += passed
+            rows = part.slice(passed).to_pylist()
+            if rows:
+                batch = _batch(event, path, row, _convert(event, path, row, rows), first, last)
+                row += len(rows)
+                yield batch, row, file.metadata.num_rows
+
+
+def _row_groups(file: pq.ParquetFile, begin: int) -> tuple[list[int], int]:
+    """The row groups that hold row `begin` and later ones, and the number of the first row in them."""
+    first, skipped = 0, 0
+    for number in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(number).num_rows
+        if first + rows > begin:
+            break
+        first, skipped = first + rows, number + 1
+    return list(range(skipped, file.metadata.num_row_groups)), first
+
+
+def file_of(folder: Path, event: type[Event]) -> Path:
+    """Where a topic's events are expected; HistoryError where there is no such file."""
+    path = folder / f"{contract(event).topic}.parquet"
+    if not path.is_file():
+        raise HistoryError(f"{folder} has no {path.name}; write one Parquet file a topic, with the fields of {event.__name__}")
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file's rows, its newest event time (seconds since the epoch; -inf of none), and a digest of its content."""
+
+    rows: int
+    newest: float
+    digest: str
+
+
+def facts(folder: Path, event: type[Event]) -> FileFacts:
+    """Reads the time column alone. The digest is of the file's size and end, where Parquet keeps every column's statistics."""
+    path, time = file_of(folder, event), contract(event).time
+    newest = -np.inf
+    with _opened(path) as file:
+        if time not in file.schema_arrow.names:
+            raise HistoryError(f"{path} lacks the column {time} of {event.__name__}")
+        for part in file.iter_batches(BATCH_ROWS, columns=[time]):
+            found = pc.max(part.column(0)).as_py()
+            newest = newest if found is None else max(newest, float(found))
+        rows = file.metadata.num_rows
+    with path.open("rb") as raw:
+        size = raw.seek(0, 2)
+        raw.seek(max(0, size - DIGESTED_BYTES))
+        return FileFacts(rows, newest, hashlib.sha256(b"%d:" % size + raw.read()).hexdigest()[:16])
 
 
 def _opened(path: Path) -> pq.ParquetFile:
