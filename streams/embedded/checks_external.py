@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from streams.embedded.checks import Check, Status
 from streams.embedded.errors import NoAnswer
-from streams.embedded.external import check_kafka, check_redis, without_password
+from streams.embedded.external import check_kafka, check_redis, cluster_nodes, without_password
+
+Nodes = Mapping[str, Mapping[str, object]]  # INFO by the node's name
 
 POLICY = "noeviction"
 CLOCK_WARN_SECONDS = 1.0
@@ -23,34 +25,57 @@ def kafka_check(bootstrap_servers: str) -> Check:
 
 
 def redis_checks(url: str) -> Iterator[Check]:
-    """One check when Redis does not answer, else what its INFO says (CONFIG is forbidden on managed ones)."""
+    """One check when Redis does not answer, else what its INFO says (CONFIG is forbidden on managed ones); of every node."""
     try:
         info = check_redis(url)
+        now = time.time()
+        clustered = str(info.get("cluster_enabled")) == "1"
+        nodes, silent = cluster_nodes(url) if clustered else ({without_password(url): info}, [])
     except NoAnswer as error:
         yield Check("Redis", "fail", f"no answer at {without_password(url)}", str(error))
         return
-    now = time.time()
     version = info.get("valkey_version") or info.get("redis_version")
     yield Check("Redis", "ok", f"{version} answers at {without_password(url)}")
-    yield eviction(info)
-    yield append_only(info)
+    if clustered:
+        yield cluster(nodes, silent)
+    yield eviction(nodes)
+    yield append_only(nodes)
     yield clock_offset(info, now)
 
 
-def eviction(info: Mapping[str, object]) -> Check:
+def cluster(nodes: Nodes, silent: Sequence[str]) -> Check:
+    """Whether every node answers, and every primary has a replica that could take its slots."""
+    primaries = [name for name, info in nodes.items() if info.get("role") == "master"]
+    found = f"{len(primaries)} primaries, {len(nodes) - len(primaries)} replicas"
+    if silent:
+        remedy = "start them, or take them out of the cluster (CLUSTER FORGET)"
+        return Check("Redis Cluster", "warn", f"{found}; no answer from {', '.join(silent)}", remedy)
+    if alone := [name for name in primaries if not nodes[name].get("connected_slaves")]:
+        remedy = "give each a replica (redis-cli --cluster add-node ... --cluster-slave)"
+        return Check(
+            "Redis Cluster", "warn", f"{found}; scoring stops when one without a replica dies: {', '.join(alone)}", remedy
+        )
+    return Check("Redis Cluster", "ok", found)
+
+
+def eviction(nodes: Nodes) -> Check:
     """An evicted entity is a feature that is silently zero: refused, whatever the memory limit is today."""
-    policy = str(info.get("maxmemory_policy", "unknown"))
-    if policy == POLICY:
-        return Check("Redis eviction", "ok", policy)
+    policies = {name: str(info.get("maxmemory_policy", "unknown")) for name, info in nodes.items()}
+    evicting = [f"{policy} at {name}" for name, policy in policies.items() if policy != POLICY]
+    if not evicting:
+        return Check("Redis eviction", "ok", POLICY)
     remedy = f"CONFIG SET maxmemory-policy {POLICY}, and the same in redis.conf or the provider's parameter group"
-    return Check("Redis eviction", "fail", f"{policy}: state would vanish under memory pressure", remedy)
+    return Check("Redis eviction", "fail", f"{', '.join(evicting)}: state would vanish under memory pressure", remedy)
 
 
-def append_only(info: Mapping[str, object]) -> Check:
-    if str(info.get("aof_enabled")) == "1":
+def append_only(nodes: Nodes) -> Check:
+    """Without the file a restarted server is empty; in a cluster an empty primary may even empty its replicas."""
+    off = [name for name, info in nodes.items() if str(info.get("aof_enabled")) != "1"]
+    if not off:
         return Check("Redis append-only file", "ok", "on")
     remedy = "CONFIG SET appendonly yes, and the same in redis.conf"
-    return Check("Redis append-only file", "warn", "off: a restart of Redis empties the features", remedy)
+    lost = "a restart of Redis empties the features; what Kafka still holds is read again"
+    return Check("Redis append-only file", "warn", f"off at {', '.join(off)}: {lost}", remedy)
 
 
 def clock_offset(info: Mapping[str, object], now: float) -> Check:

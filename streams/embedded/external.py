@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from streams.embedded.errors import NoAnswer
+
+if TYPE_CHECKING:
+    import redis
 
 ANSWER_SECONDS = 10.0
 
@@ -51,6 +55,43 @@ def check_redis(url: str, *, timeout_seconds: float = ANSWER_SECONDS) -> dict[st
             f"Redis did not answer at {without_password(url)} ({type(error).__name__}): start it, "
             "correct REDIS_URL, or unset it to have an embedded one."
         ) from error
+
+
+def cluster_nodes(url: str, *, timeout_seconds: float = 2.0) -> tuple[dict[str, dict[str, object]], list[str]]:
+    """INFO of every node of the cluster by host:port, and the nodes that do not answer. NoAnswer where the URL's does not."""
+    import redis
+    from redis.connection import parse_url
+
+    parsed: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    settings = parsed | {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+    found: dict[str, dict[str, object]] = {}
+    silent = []
+    try:
+        with _client(settings) as client:
+            ranges = client.execute_command("CLUSTER", "SLOTS")
+    except redis.RedisError as error:
+        raise NoAnswer(f"{without_password(url)} gives no map of its cluster ({type(error).__name__})") from error
+    for host, port, *_ in (node for each in ranges for node in each[2:]):
+        place = {"host": _text(host) or settings.get("host", "localhost"), "port": port}
+        name = f"{place['host']}:{port}"
+        if name in found or name in silent:
+            continue
+        try:
+            with _client(settings | place) as client:
+                found[name] = dict(client.info())
+        except redis.RedisError:
+            silent.append(name)
+    return found, silent
+
+
+def _client(settings: dict[str, Any]) -> redis.Redis:
+    import redis
+
+    return redis.Redis.from_pool(redis.ConnectionPool(**settings))
+
+
+def _text(host: object) -> str:
+    return host.decode() if isinstance(host, bytes) else str(host or "")
 
 
 def without_password(url: str) -> str:

@@ -12,6 +12,8 @@ from streams.cli import doctor as command
 from streams.embedded import checks
 from streams.embedded.checks import GIB, Check
 from streams.embedded.checks_external import append_only, clock_offset, eviction, kafka_check, redis_checks
+from streams.embedded.checks_external import cluster as cluster_check
+from streams.embedded.cluster import EmbeddedCluster
 
 
 def test_an_old_python_fails() -> None:
@@ -54,12 +56,40 @@ def test_scarce_machines_are_warned_about() -> None:
     ("policy", "status"), [("noeviction", "ok"), ("allkeys-lru", "fail"), ("volatile-ttl", "fail"), ("", "fail")]
 )
 def test_any_eviction_is_refused(policy: str, status: str) -> None:
-    assert eviction({"maxmemory_policy": policy}).status == status
+    assert eviction({"here:1": {"maxmemory_policy": policy}}).status == status
+
+
+def test_one_node_of_a_cluster_that_evicts_is_named() -> None:
+    found = eviction({"here:1": {"maxmemory_policy": "noeviction"}, "here:2": {"maxmemory_policy": "allkeys-lru"}})
+    assert (found.status, found.found.partition(":")[0]) == ("fail", "allkeys-lru at here")
+    assert "here:2" in found.found
+    assert "here:1" not in found.found
 
 
 def test_no_append_only_file_is_advised_against() -> None:
-    assert append_only({"aof_enabled": 1}).status == "ok"
-    assert append_only({"aof_enabled": 0}).status == "warn"
+    assert append_only({"here:1": {"aof_enabled": 1}}).status == "ok"
+    found = append_only({"here:1": {"aof_enabled": 1}, "here:2": {"aof_enabled": 0}})
+    assert (found.status, found.found.partition(": ")[0]) == ("warn", "off at here:2")
+
+
+def test_a_primary_without_a_replica_and_a_silent_node_are_told() -> None:
+    primary, replica = {"role": "master", "connected_slaves": 1}, {"role": "slave"}
+    assert cluster_check({"here:1": primary, "here:2": replica}, []) == Check("Redis Cluster", "ok", "1 primaries, 1 replicas")
+    assert "here:2" in cluster_check({"here:1": primary}, ["here:2"]).found
+    assert "here:1" in cluster_check({"here:1": primary | {"connected_slaves": 0}}, []).found
+
+
+@pytest.mark.integration
+def test_every_node_of_a_real_cluster_is_looked_at(cluster: EmbeddedCluster) -> None:
+    replica = cluster.replica_of(cluster.primaries[0])
+    replica.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        found = {each.name: each for each in redis_checks(cluster.url)}
+    finally:
+        replica.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert (found["Redis Cluster"].status, found["Redis Cluster"].found) == ("ok", "3 primaries, 3 replicas")
+    assert found["Redis eviction"].found.startswith(f"allkeys-lru at 127.0.0.1:{replica.port}:")
+    assert found["Redis append-only file"].status == "warn"
 
 
 @pytest.mark.parametrize(("offset", "status"), [(0.0, "ok"), (5.0, "warn"), (-3600.0, "fail")])
