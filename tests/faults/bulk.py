@@ -1,17 +1,16 @@
-"""Events by the million, fast: drawn as columns, encoded by hand, sent in batches with the record timestamps that they ask for."""
+"""Events by the million, fast: drawn as columns, encoded by hand, sent with record timestamps of their own."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from featurestore.events import contract
 from tests.faults.pipeline import CARDS, PLACE, SHOPS, Scored
 
-BLOCK = 20_000
+BLOCK, QUEUED = 20_000, 100_000
 CHANNELS = ("chip", "online", "phone")
 TOPIC = contract(Scored).topic
 FLUSH_SECONDS = 120.0
@@ -60,11 +59,16 @@ class Bulk:
         return chosen, times, [b"card-%d" % card for card in cards], values
 
 
-def create_source(bootstrap_servers: str, partitions: int) -> None:
-    """The scored topic, with the producer's timestamps: a worker would make it with the broker's."""
-    config = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
-    made = AdminClient({"bootstrap.servers": bootstrap_servers}).create_topics([NewTopic(TOPIC, partitions, config=config)])
-    made[TOPIC].result()
+def use_producers_time(bootstrap_servers: str) -> None:
+    """Lets the scored topic's records keep the timestamps that they are sent with, for ever."""
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}.items()
+    ]
+    resource = ConfigResource(ConfigResource.Type.TOPIC, TOPIC, incremental_configs=entries)
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})  # its futures die with it
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result()
 
 
 def send(bootstrap_servers: str, bulk: Bulk) -> int:
@@ -76,25 +80,15 @@ def send(bootstrap_servers: str, bulk: Bulk) -> int:
             "compression.type": "lz4",
             "linger.ms": 50,
             "batch.size": 500_000,
-            "queue.buffering.max.messages": 5 * BLOCK,
+            "queue.buffering.max.messages": QUEUED,
             "log_level": 0,
         }
     )
-    for partitions, times, keys, values in bulk.blocks():
-        messages = [
-            {"value": value, "key": key, "partition": partition, "timestamp": int(at * 1000)}
-            for partition, at, key, value in zip(partitions, times, keys, values, strict=True)
-        ]
-        while messages:  # what the queue had no room for comes again
-            producer.produce_batch(TOPIC, messages)
-            messages = [message for message in messages if message.pop("_error", None) is not None]
-            producer.poll(0.05 if messages else 0)
+    for partitions, times, keys, values in bulk.blocks():  # produce_batch takes no timestamps
+        for partition, at, key, value in zip(partitions, times, keys, values, strict=True):
+            producer.produce(TOPIC, value, key, partition, timestamp=int(at * 1000))
+        while len(producer) > QUEUED - BLOCK:
+            producer.poll(0.05)
     if left := producer.flush(FLUSH_SECONDS):
         raise RuntimeError(f"{left} events did not reach {TOPIC}")
     return bulk.events
-
-
-def example() -> Scored:
-    """The first event of a small bulk, decoded: the hand-written JSON is the contract's."""
-    _, _, _, values = next(Bulk(1, 1, 1.0, 0.0).blocks())
-    return Scored(**json.loads(values[0]))

@@ -67,7 +67,7 @@ class Totals:
                 if state is None:
                     held[chunk.entities.ids[row]] = added[row].copy()
                 else:
-                    kernel.merge(state, added[row], group.rings, group.starts, group.ops)
+                    kernel.merge(state, added[row], group.rings, group.starts, group.ops, group.leaders)
 
     def _number(self, batch: EventBatch) -> None:
         column = self.numbers.setdefault(batch.source.partition, Column("q", NONE))

@@ -1,32 +1,23 @@
 """Found by Python itself when this folder is on PYTHONPATH, before a worker imports anything.
 
-- TIDEGATE_FAULTS_CLOCK=SECONDS moves the process's clock by so much: time.time, time.time_ns and datetime. (Not the monotonic
-  clock, and not librdkafka's.)
-- TIDEGATE_FAULTS_COUNTS=FOLDER: once a second the number of unfinished asyncio tasks, all loops together, is written to FOLDER/PID.
+- TIDEGATE_FAULTS_CLOCK=SECONDS moves the process's clock by so much: time.time and time.time_ns. (Not datetime, which the path
+  of a record does not use, nor librdkafka's clock: output topics have the broker's time.)
+- TIDEGATE_FAULTS_COUNTS=FOLDER: once a second the number of unfinished asyncio tasks, all loops together, goes to FOLDER/PID.
 """
 
 import asyncio
-import datetime
 import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 EVERY_SECONDS = 1.0
 
 
 def move_clock(seconds: float) -> None:
     real, real_ns = time.time, time.time_ns
-
-    class Moved(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
-            return datetime.datetime.fromtimestamp(time.time(), tz)
-
     time.time = lambda: real() + seconds
     time.time_ns = lambda: real_ns() + int(seconds * 1e9)
-    datetime.datetime = Moved  # type: ignore[misc]
 
 
 def count_tasks(folder: Path) -> None:
