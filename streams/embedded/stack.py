@@ -13,13 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from streams.embedded.external import check_kafka, check_redis
 from streams.embedded.jars import Progress
 from streams.embedded.kafka import EmbeddedKafka
 from streams.embedded.server import EmbeddedServer
 from streams.embedded.valkey import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from streams.embedded.cluster import EmbeddedCluster  # loads a Redis client
 
 KAFKA_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 REDIS_VARIABLE = "REDIS_URL"
@@ -33,6 +36,7 @@ class Stack:
     redis_url: str = ""
     kafka: EmbeddedKafka | None = None
     redis: EmbeddedRedis | None = None
+    cluster: EmbeddedCluster | None = None  # in the place of `redis`
 
     @classmethod
     def start(
@@ -45,17 +49,21 @@ class Stack:
         heap_mb: int = 512,
         appendonly: bool = False,
         data_dir: Path | None = None,
+        cluster: bool = False,
     ) -> Stack:
         """Starts what was asked for and returns when all of it answers.
 
         A part whose address is in `environ` (by default the process's environment) is not started but must answer.
         `data_dir` keeps Kafka's and Valkey's data under it from one run to the next; else it goes at the end.
+        `cluster` makes Redis a cluster of six nodes, for tests, with data that go at the end.
         Any EmbeddedError's text is for the user; nothing is left running after it.
         """
         environ = os.environ if environ is None else environ
         stack = cls()
         try:
-            if redis:
+            if cluster:
+                stack._start_cluster(environ, appendonly=appendonly)
+            elif redis:
                 directory = data_dir and data_dir / "valkey"
                 stack._start_redis(environ, appendonly=appendonly or data_dir is not None, data_dir=directory)
             if kafka:
@@ -75,6 +83,8 @@ class Stack:
         """Stops what is ours and removes its data."""
         for server in self.servers:
             server.close()
+        if self.cluster is not None:
+            self.cluster.close()
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +99,12 @@ class Stack:
             return
         self.redis = EmbeddedRedis(environ=environ, appendonly=appendonly, data_dir=data_dir)
         self.redis_url = self.redis.start().url
+
+    def _start_cluster(self, environ: Mapping[str, str], *, appendonly: bool) -> None:
+        from streams.embedded.cluster import EmbeddedCluster
+
+        self.cluster = EmbeddedCluster(environ=environ, appendonly=appendonly)
+        self.redis_url = self.cluster.start().url
 
     def _start_kafka(self, environ: Mapping[str, str], *, progress: Progress | None, heap_mb: int, data_dir: Path | None) -> None:
         if servers := environ.get(KAFKA_VARIABLE):

@@ -15,7 +15,7 @@ from tests.faults.outputs import NONE, Outputs, Partition
 from tests.faults.sources import Place, Sources
 
 SHOWN = 5  # of each kind
-AFTER_ALL = frozenset({"scoring", "refused"})  # dead letters of accepted events, which stand in a prediction's place
+AFTER_ALL = frozenset({"scoring", "refused", "oversize"})  # dead letters of accepted events, which stand in a prediction's place
 
 States = dict[str, dict[bytes, bytes]]
 
@@ -34,6 +34,22 @@ class Oracle:
         self._unaudited: list[EventBatch] = []
         self._taken = 0
         self._audited_rejects: set[tuple[str, int, int]] = set()
+        self._forgotten: dict[str, Mapping[Place, int]] = {}
+
+    def forget(self, topic: str, ends: Mapping[Place, int]) -> None:
+        """Somebody deleted an output topic: whether it answered what lay before these ends, nobody can say any more."""
+        self._forgotten[topic] = ends
+
+    def _unforgotten(self, topic: str, place: Place) -> int:
+        """The first offset of a source partition that an output topic has to answer."""
+        return self._forgotten.get(topic, {}).get(place, 0)
+
+    def _rejects(self) -> set[tuple[str, int, int]]:
+        """Those that must have a dead letter."""
+        letters, rejects = self._outputs.names.dead_letters, self._sources.rejects
+        if letters not in self._forgotten:
+            return set(rejects)
+        return {place for place in rejects if place[2] >= self._unforgotten(letters, place[:2])}
 
     def audit(self, committed: Mapping[Place, int], least_fences: Mapping[Place, int] | None) -> list[str]:
         """Nothing below a committed offset is unpublished or unmerged. `committed` sampled first, then the fences, then the rest.
@@ -50,7 +66,7 @@ class Oracle:
         self._taken = len(self._sources.batches)
         unpublished = [name for batch in self._unaudited for name in self._unanswered(batch, committed[batch.source])]
         self._unaudited = [batch for batch in self._unaudited if batch.offsets[-1] >= committed[batch.source]]
-        open_rejects = self._sources.rejects.keys() - self._audited_rejects
+        open_rejects = self._rejects() - self._audited_rejects
         below = {place for place in open_rejects if place[2] < committed[place[0], place[1]]}
         unlettered = ["{}-{}-{}".format(*place) for place in sorted(below - self._outputs.letters.keys())]
         self._audited_rejects |= below
@@ -65,8 +81,8 @@ class Oracle:
         topic, number = batch.source
         if topic != self._scored:
             return
-        copies = self._outputs.partitions[number].copies
-        for offset in batch.offsets[batch.offsets < before].tolist():
+        copies, first = self._outputs.partitions[number].copies, self._unforgotten(self._outputs.names.predictions, batch.source)
+        for offset in batch.offsets[(batch.offsets >= first) & (batch.offsets < before)].tolist():
             if not copies[offset] and not AFTER_ALL.intersection(self._outputs.letters.get((topic, number, offset), ())):
                 yield f"{topic}-{number}-{offset}"
 
@@ -95,7 +111,7 @@ class Oracle:
     def _wrong_letters(self) -> list[str]:
         rejects, letters = self._sources.rejects, self._outputs.letters
         name = "{}-{}-{}".format
-        missing = [name(*place) for place in sorted(rejects.keys() - letters.keys())]
+        missing = [name(*place) for place in sorted(self._rejects() - letters.keys())]
         wrong = [name(*place) for place, reasons in letters.items() if not self._sound(rejects.get(place), set(reasons))]
         return told("rejected, but without a dead letter", missing) + told(
             "dead letters that should not be, or say another reason", wrong

@@ -6,7 +6,7 @@ Kept by source partition and offset in flat arrays: a campaign's outputs are a f
 import threading
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -143,6 +143,11 @@ class Outputs:
             for messages in self._topics.read_on(seconds):
                 for message in messages:
                     self._take(message)
+
+    def forget(self, topics: Sequence[str]) -> None:
+        """Topics are deleted; `catch_up` reads those that take their names from the beginning."""
+        with self._lock:
+            self._topics.forget(topics)
 
     def first_since(self, partition: int, produced: float, places: dict[int, int]) -> float | None:
         """When the first prediction of an event produced after a time was published; `places` remembers how far was looked."""

@@ -56,6 +56,11 @@ class Topics:
         self._positions |= {place: self._positions.get(place, 0) for place in found}
         self._consumer.assign(places)
 
+    def forget(self, topics: Sequence[str]) -> None:
+        """Reads these no more; `assign` begins anew where topics of these names exist then."""
+        self._positions = {place: offset for place, offset in self._positions.items() if place[0] not in topics}
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._positions.items()])
+
     def ends(self) -> dict[tuple[str, int], int]:
         """Each partition's end offset now."""
 

@@ -133,6 +133,16 @@ def wrap_membership(instance: str) -> None:
     worker.app_settings = wrapped
 
 
+def wrap_producer() -> None:
+    """TIDEGATE_FAULTS_PRODUCER: settings of librdkafka that a test wants, as JSON."""
+    begin, config = KafkaPublisher.__init__, json.loads(os.environ.get("TIDEGATE_FAULTS_PRODUCER", "{}"))
+
+    def wrapped(self: KafkaPublisher, *args: Any, **options: Any) -> None:
+        begin(self, *args, **{"config": config, **options})
+
+    KafkaPublisher.__init__ = wrapped  # type: ignore[method-assign]
+
+
 def wrap(faults: Faults) -> None:
     if instance := os.environ.get("TIDEGATE_FAULTS_INSTANCE"):
         wrap_membership(instance)
@@ -140,6 +150,7 @@ def wrap(faults: Faults) -> None:
     after(KafkaPublisher, "publish", faults, "after_publish")
     after(Session, "merge", faults, "after_merge")
     after(transport.Consumer, "_commit_offsets", faults, "after_commit")
+    wrap_producer()
     wrap_shards(faults)
     wrap_flow(faults)
     wrap_model(faults)
