@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
+from featurestore.errors import StoreConfigError
 from featurestore.redis_errors import passes
 
 Address = tuple[str, int]
@@ -28,6 +29,7 @@ NODE_ANSWER_SECONDS = 5.0  # a cluster's node: a replica may have taken its plac
 MAP_SECONDS = 2.0  # a node that is asked for the map and hangs; then another one is asked
 # redis-py's 100 would refuse a worker with more partitions than that; a call holds one connection for one round trip.
 MOST_CONNECTIONS = 1_000
+_NO_DATABASE = ("DB index is out of range", "SELECT is not allowed")
 
 
 class Range(NamedTuple):
@@ -132,12 +134,16 @@ class Topology:
 
 
 async def _is_of_a_cluster(client: Redis) -> bool:
-    """Managed servers that hide INFO are taken for single ones."""
+    """Managed servers that hide INFO are taken for single ones. StoreConfigError where the URL's database does not exist."""
     try:
         found = await client.info("cluster")
     except ResponseError as refused:
         if passes(refused):
             raise
+        if str(refused).startswith(_NO_DATABASE):
+            raise StoreConfigError(
+                "REDIS_URL names a database that Redis does not have; a cluster has 0 alone: end it in /0"
+            ) from refused
         return False
     return str(found.get("cluster_enabled", 0)) == "1"
 

@@ -11,8 +11,7 @@ import pytest
 from featurestore import offline
 from featurestore.errors import StoreConfigError, StoreWentBackError
 from featurestore.events import Event
-from featurestore.redis_client import connect
-from featurestore.redis_store import MERGE_SCRIPT, RedisStore
+from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from streams.embedded.cluster import ClusterNode, EmbeddedCluster
 from tests.featurestore.test_store_conformance import SOURCE, SPACE, dumps, emptied, process
@@ -197,16 +196,3 @@ def test_a_node_that_may_evict_is_refused_by_name(whole: EmbeddedCluster, role: 
             run(whole, lambda store, _: store.check())
     finally:
         node.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
-
-
-def test_a_scan_gives_the_keys_of_all_nodes(whole: EmbeddedCluster) -> None:
-    async def main() -> None:
-        client = connect(whole.url, [MERGE_SCRIPT])
-        names = [f"key-{i}" for i in range(500)]
-        assert await client.execute([("SET", name, i) for i, name in enumerate(names)]) == [True] * 500
-        assert await client.execute([("GET", name) for name in names]) == [b"%d" % i for i in range(500)]
-        assert {key async for key in client.scan(b"key-*")} == {name.encode() for name in names}
-        assert len(await client.info("server")) == 6
-        await client.aclose()
-
-    asyncio.run(main())
