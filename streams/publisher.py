@@ -174,10 +174,10 @@ class _Sender:
                 await asyncio.sleep(QUEUE_FULL_SECONDS)
 
     async def close(self) -> None:
-        """Deliver what is queued, bounded, then stop the poll thread."""
+        """Drop what is queued and stop the poll thread. Nobody waits for it: its chunk will be published again."""
         if self._closing.is_set():
             return
-        await asyncio.to_thread(self._producer.flush, 5.0)
+        self._producer.purge()
         self._closing.set()
         await asyncio.to_thread(self._poller.join, 1.0)
 
@@ -256,7 +256,7 @@ class KafkaPublisher:
                 await self.publish(instead)
 
     async def close(self) -> None:
-        """Deliver what is queued, bounded, then stop the poll threads."""
+        """Drop what no call waits for any more and stop the poll threads; at once, also while the broker is away."""
         for sender in (self._together, self._singly):
             if sender is not None:
                 await sender.close()

@@ -57,6 +57,7 @@ def lost(run: Run) -> None:
 @fault("redis_older", runs=RUNS, summary="Redis comes back with a copy of its data some seconds old")
 def older(run: Run) -> None:
     def inject(world: World) -> Mark:
+        keep_appending(world)
         appended = server(world).directory / APPENDED
         copy = copied(appended, world.folder / "older")
         time.sleep(run.dice.uniform(*AGED_SECONDS))
@@ -64,9 +65,16 @@ def older(run: Run) -> None:
         shutil.rmtree(appended)
         shutil.copytree(copy, appended)
         server(world).start()
-        return world.mark()
+        mark = world.mark()
+        keep_appending(world)
+        return mark
 
     campaign(run, inject, data_lost=True, appendonly=True)
+
+
+def keep_appending(world: World) -> None:
+    """The file must only grow while it is copied, so the server may not write it anew."""
+    command(world, "CONFIG", "SET", "auto-aof-rewrite-percentage", "0")
 
 
 def copied(source: Path, target: Path) -> Path:

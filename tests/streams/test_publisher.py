@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -163,6 +164,20 @@ def test_an_unreachable_broker_is_an_error_in_time() -> None:
     publisher = KafkaPublisher("127.0.0.1:1", delivery_timeout_seconds=1.0)
     with pytest.raises(PublishError, match="stay uncommitted"):
         publish(publisher, Outgoing("t", [None], [b"x"]))
+
+
+def test_closing_does_not_wait_for_a_broker_that_is_away() -> None:
+    """What is queued belongs to a call that was given up; a worker's last seconds are for its commits."""
+
+    async def scenario() -> float:
+        publisher = KafkaPublisher("127.0.0.1:1")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(publisher.publish([Outgoing("t", [None], [b"x"])]), 0.2)
+        started = time.monotonic()
+        await publisher.close()
+        return time.monotonic() - started
+
+    assert asyncio.run(scenario()) < 3.0
 
 
 @pytest.fixture
