@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import shutil
 import signal
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from tests.faults import report
 from tests.faults.model import Champion, train_champion
 from tests.faults.registry import FAULTS, Fault, Progress, Run, execute
 
+WIDTH = 140  # of the summary where it goes into a file
 SCENARIOS = ("processes", "brokers", "redises", "scale", "clocks", "soak")  # modules of this package
 
 
@@ -75,8 +77,11 @@ def main(listed: bool, only: str | None, runs: int | None, seed: int, short: boo
             rows.append(run_one(one, count, seed, champion, folder, tell, console))
         if write and not short:
             report.keep(rows[-1])
-    console.print(summary(rows))
-    sys.exit(any(row.violations for row in rows))
+    Console(width=None if console.is_terminal else WIDTH).print(summary(rows))
+    broken = any(row.violations for row in rows)
+    if not broken:
+        shutil.rmtree(folder)
+    sys.exit(broken)
 
 
 def run_one(one: Fault, count: int, seed: int, champion: Champion, folder: Path, tell: Progress, console: Console) -> report.Row:

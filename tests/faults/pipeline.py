@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from streams import Category, Count, Event, Label, Max, Mean, Min, On, Pipeline, Raw, Std, Sum
+from streams import Category, Count, Event, Label, Last, Max, Mean, Min, On, Pipeline, Rate, Raw, SecondsSinceLast, Std, Sum
 
 OPTIONS = "TIDEGATE_FAULTS_PIPELINE"  # fields of the Pipeline to replace, as JSON; worker processes read it
 CARDS, SHOPS = 2_000, 200
@@ -60,9 +60,23 @@ pipeline = Pipeline(
     features=[
         Raw("amount"),
         Category("channel"),
-        On(Scored, by="card", aggregates=[Count], fields={"amount": (Sum, Mean, Std, Min, Max)}, windows=WINDOWS),
+        On(
+            Scored,
+            by="card",
+            aggregates=[Count, SecondsSinceLast],
+            fields={"amount": (Sum, Mean, Std, Min, Max, Last)},
+            windows=WINDOWS,
+        ),
         On(Scored, by=("card", "shop"), aggregates=[Count], fields={"amount": (Mean,)}, windows=("10m",)),
-        On(Fed, by="shop", aggregates=[Count], fields={"weight": (Sum, Min, Max)}, windows=WINDOWS, name="shop_fed"),
+        On(
+            Fed,
+            by="shop",
+            aggregates=[Count, Rate],
+            fields={"weight": (Sum, Min, Max, Last)},
+            windows=WINDOWS,
+            half_life="30s",
+            name="shop_fed",
+        ),
         On(Scored, by="place", aggregates=[Count], windows=("52w",), name=PLACE),
     ],
     label=Label(Truth, id="id", value=lambda truth: truth.bad, maturity="1h"),

@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -156,7 +157,15 @@ def wrap(faults: Faults) -> None:
     wrap_model(faults)
 
 
+def end_with(owner: int) -> None:
+    """Ends this process when the one that started it is gone, however that ended: nothing is left behind."""
+    while os.getppid() == owner:
+        time.sleep(1.0)
+    os._exit(1)
+
+
 def main() -> None:
+    threading.Thread(target=end_with, args=[os.getppid()], daemon=True).start()
     options = json.loads(sys.argv[1])
     level = options.pop("log_level", "WARNING")
     set_levels(level)
