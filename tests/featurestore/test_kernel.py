@@ -2,6 +2,8 @@
 
 import math
 import random
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestore import kernel, offline
-from featurestore.definitions import Aggregate, On, seconds
-from featurestore.events import Event
+from featurestore.definitions import DECAYED, Aggregate, On, seconds
+from featurestore.events import Event, Floats
+from featurestore.freshness import STATES
 from featurestore.layout import Grid, Group
 from tests.featurestore.world import PLAN, REFUNDS, SALES, Sale, batch
 
@@ -22,43 +25,85 @@ def entity(event: Event, fields: tuple[str, ...], on: On) -> tuple[object, ...] 
     return None if any(value is None or value in on.missing for value in values) else values
 
 
-def brute(group: Group, field: str, aggregate: Aggregate, window: str, seen: list[Event], scored: Sale) -> float:
-    """The aggregate over the raw events in [floor(q - W, tile), q's tile], in exact arithmetic."""
-    on, tile = group.on, seconds(window) / group.on.tiles
-    mine = entity(scored, group.read_by, on)
-    if mine is None:
-        return math.nan
-    last = math.floor(scored.at / tile)
-    inside = [
+def inside(group: Group, tile: float, tiles: int, seen: list[Any], scored: Sale) -> list[Any]:
+    """The scored event's entity's events in the tiles from that of q - W to that of q, with q the scored event's time."""
+    mine, last = entity(scored, group.read_by, group.on), math.floor(scored.at / tile)
+    return [
         event
         for event in seen
-        if entity(event, group.by, on) == mine and last - on.tiles <= math.floor(event.at / tile) <= last  # type: ignore[attr-defined]
+        if entity(event, group.by, group.on) == mine and last - tiles <= math.floor(event.at / tile) <= last
     ]
+
+
+def brute(group: Group, field: str, aggregate: Aggregate, window: str, seen: list[Any], scored: Sale) -> float:
+    """The aggregate over the raw events of the window, `seen` being in reference order, in exact arithmetic."""
+    events = inside(group, seconds(window) / group.on.tiles, group.on.tiles, seen, scored)
+    if aggregate is Aggregate.SECONDS_SINCE_LAST:
+        return max(0.0, scored.at - max(event.at for event in events)) if events else math.nan
     if not field:
-        return float(len(inside))
-    values = [getattr(event, field) for event in inside if getattr(event, field) is not None]
+        return len(events) / (seconds(window) if aggregate is Aggregate.RATE else 1)
+    values = [getattr(event, field) for event in events if getattr(event, field) is not None]
     if aggregate is Aggregate.COUNT:
         return float(len(values))
-    if aggregate is Aggregate.SUM:
-        return math.fsum(values)
+    if aggregate in (Aggregate.SUM, Aggregate.RATE):
+        return math.fsum(values) / (seconds(window) if aggregate is Aggregate.RATE else 1)
     if not values:
         return math.nan
+    if aggregate is Aggregate.LAST:
+        return float(values[-1])
     compute = {Aggregate.MEAN: np.mean, Aggregate.STD: np.std, Aggregate.MIN: np.min, Aggregate.MAX: np.max}
     return float(compute[aggregate](values))
 
 
-def expected(scored: Sale, before: list[Event]) -> dict[str, float]:
+def decayed(group: Group, field: str, aggregate: Aggregate, seen: list[Any], scored: Sale) -> float:
+    """The aggregate over the raw events of 8 half-lives, each weighted by its age in quarters of a half-life."""
+    tile = seconds(str(group.on.half_life)) / 4
+    events = [event for event in inside(group, tile, 32, seen, scored) if not field or getattr(event, field) is not None]
+    weights = [2 ** (-(math.floor(scored.at / tile) - math.floor(event.at / tile)) / 4) for event in events]
+    count = math.fsum(weights)
+    if aggregate is Aggregate.COUNT:
+        return count
+    total = math.fsum(weight * getattr(event, field) for weight, event in zip(weights, events, strict=True))
+    if aggregate is Aggregate.SUM:
+        return total
+    return total / count if count else math.nan
+
+
+def judged(group: Group, name: str, value: float, seen: list[Any], scored: Sale) -> tuple[float, str]:
+    """What is served for a value, and its state."""
+    declared = group.on.freshness
+    policy = declared.get(name) if isinstance(declared, Mapping) else declared
+    mine = [event.at for event in seen if entity(event, group.by, group.on) == entity(scored, group.read_by, group.on)]
+    age = max(0.0, scored.at - max(mine)) if mine else math.nan
+    if policy is not None and age > seconds(policy.max_age):
+        state = "stale"
+    else:
+        state = "missing" if math.isnan(value) or (policy is not None and math.isnan(age)) else "fresh"
+    if policy is None or state == "fresh":
+        return value, state
+    assert policy.otherwise != "refuse"
+    return math.nan if policy.otherwise == "null" else float(policy.otherwise), state
+
+
+def expected(scored: Sale, before: list[Any]) -> dict[str, tuple[float, str]]:
+    """Value and state of every column that a group fills."""
     out = {}
-    for reads in PLAN.reads:
-        group, on = reads.group, reads.group.on
+    for group in PLAN.groups:
+        on = group.on
         seen = [event for event in before if type(event) is on.event]
-        if on.including_self:
+        if on.including_self and on.event is Sale:
             seen = [*seen, scored]
+        known = entity(scored, group.read_by, on) is not None
         wanted = [("", aggregate) for aggregate in on.aggregates] + [(f, a) for f, many in on.fields.items() for a in many]
-        for window in on.windows:
-            for field, aggregate in wanted:
-                name = ".".join(part for part in (group.name, field, aggregate.value, window) if part)
-                out[name] = brute(group, field, aggregate, window, seen, scored)
+        for field, aggregate in wanted:
+            values = {f"{aggregate.value}.{w}": brute(group, field, aggregate, w, seen, scored) for w in on.windows if known}
+            values |= {f"{aggregate.value}.{w}": math.nan for w in on.windows if not known}
+            if on.half_life and aggregate in DECAYED:
+                value = decayed(group, field, aggregate, seen, scored) if known else math.nan
+                values[f"decayed_{aggregate.value}.{on.half_life}"] = value
+            for rest, value in values.items():
+                name = f"{field}.{rest}" if field else rest
+                out[f"{group.name}.{name}"] = judged(group, name, value, seen if known else [], scored)
     return out
 
 
@@ -75,53 +120,56 @@ def test_every_aggregate_equals_brute_force(sales: list[Sale], refunds: list[Eve
         scored = everything[at]
         if not isinstance(scored, Sale):
             continue
+        assert history.served.marks is not None
         vector = dict(zip(names, history.served.vectors[row], strict=True))
-        for name, value in expected(scored, [everything[i] for i in order[:position]]).items():
+        states = dict(zip(names, [STATES[mark] for mark in history.served.marks[row]], strict=True))
+        found = expected(scored, [everything[i] for i in order[:position]])
+        assert set(found) < set(names)
+        for name, (value, state_) in found.items():
+            assert states[name] == state_, name
             if ".std." in name:
                 assert vector[name] ** 2 == pytest.approx(value**2, abs=GRID.square_step, nan_ok=True), name
             else:
                 assert vector[name] == pytest.approx(value, abs=30 * GRID.step, nan_ok=True), name
         assert vector["amount"] == scored.amount
+        assert history.served.stale[row] == any(state_ == "stale" for _, state_ in found.values())
+        assert not history.served.refused[row]
         row += 1
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(SALES, min_size=1, max_size=40), st.randoms(use_true_random=False))
 def test_final_states_are_a_function_of_the_set_of_events(sales: list[Sale], shuffler: random.Random) -> None:
-    """Whatever the order, every byte is the same: sums are exact, and tiles leave the ring by event time alone."""
-    shuffled = list(sales)
-    shuffler.shuffle(shuffled)
+    """Whatever the order, every byte is the same: sums are exact, tiles leave the ring by event time alone, and the newest
+    event is known by its position."""
+    rows = list(range(len(sales)))
+    shuffler.shuffle(rows)
     for group in PLAN.written_by("sales"):
-        assert accumulated(group, sales) == accumulated(group, shuffled)
+        assert state(group, sales, range(len(sales))).tobytes() == state(group, sales, rows).tobytes()
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(SALES, min_size=1, max_size=40), st.integers(0, 40))
 def test_merging_deltas_equals_applying_events(sales: list[Sale], cut: int) -> None:
+    everything = range(len(sales))
     for group in PLAN.written_by("sales"):
-        first, second = state(group, sales[:cut]), state(group, sales[cut:])
-        whole = state(group, sales).tobytes()
+        first, second = state(group, sales, everything[:cut]), state(group, sales, everything[cut:])
+        whole = state(group, sales, everything).tobytes()
         for a, b in ((first, second), (second, first)):
             merged = a.copy()
             kernel.merge(merged, b, group.rings, group.starts, group.ops, group.leaders)
             assert merged.tobytes() == whole
 
 
-def state(group: Group, sales: list[Sale]) -> np.ndarray:  # type: ignore[type-arg]
-    """One state holding all events, as if they were of one entity."""
-    states = group.empty.copy().reshape(1, -1)
-    if sales:
-        events = batch(sales)
-        writers = np.zeros(len(events), dtype=np.int64)
-        kernel.accumulate(
-            states, writers, events.times, group.contributions(events),
-            group.tile_seconds, group.rings, group.starts, group.ops, group.leaders,
-        )  # fmt: skip
+def state(group: Group, sales: list[Sale], rows: Sequence[int]) -> Floats:
+    """One state holding these of the events, in this order, as if they were of one entity."""
+    states, events, order = group.empty.copy().reshape(1, -1), batch(sales), np.array(rows, dtype=np.int64)
+    writers = np.zeros(len(order), dtype=np.int64)
+    kernel.accumulate(
+        states, writers, events.times[order], group.contributions(events)[order],
+        group.tile_seconds, group.rings, group.starts, group.ops, group.leaders,
+    )  # fmt: skip
     return states[0]
-
-
-def accumulated(group: Group, sales: list[Sale]) -> bytes:
-    return state(group, sales).tobytes()
 
 
 def test_a_late_event_is_flagged_when_its_window_has_gone() -> None:

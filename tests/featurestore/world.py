@@ -8,7 +8,23 @@ import numpy as np
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from featurestore.definitions import Category, Count, HourOfDay, Max, Mean, Min, On, Ratio, Raw, Std, Sum
+from featurestore.definitions import (
+    Category,
+    Count,
+    Freshness,
+    HourOfDay,
+    Last,
+    Max,
+    Mean,
+    Min,
+    On,
+    Rate,
+    Ratio,
+    Raw,
+    SecondsSinceLast,
+    Std,
+    Sum,
+)
 from featurestore.events import Event, EventBatch, Source, contract
 from featurestore.plan import FeaturePlan, compile_plan
 
@@ -39,9 +55,38 @@ FEATURES = [
     On(Sale, by="shop", fields={"amount": [Max]}, aggregates=[Count], windows=["5m"], including_self=True, tiles=5),
     On(Refund, by="user", fields={"amount": [*EVERYTHING, Count]}, windows=["1m", "1h"]),
     On(Refund, by="shop", aggregates=[Count], windows=["30s"], tiles=3),
+    On(
+        Sale,
+        by="user",
+        fields={"amount": [Last, Rate]},
+        aggregates=[Rate, SecondsSinceLast],
+        windows=["1m", "10m"],
+        tiles=6,
+        name="pace",
+    ),
+    On(Refund, by="user", fields={"amount": [Max, Last]}, windows=["5m"], lateness_tiles=0, including_self=True, name="newest"),
+    On(
+        Refund,
+        by="shop",
+        fields={"amount": [Count, Sum, Mean]},
+        aggregates=[Count],
+        half_life="30s",
+        freshness=Freshness("1m"),
+        name="fading",
+    ),
+    On(
+        Sale,
+        by="shop",
+        fields={"amount": [Mean, Last]},
+        windows=["5m"],
+        half_life="1m",
+        freshness={"amount.last.5m": Freshness("10s"), "amount.decayed_mean.1m": Freshness("1m")},
+        name="both",
+    ),
     Raw("amount"),
     Category("shop"),
     HourOfDay("at"),
+    Ratio("last_to_mean", "both.amount.last.5m", "fading.amount.decayed_mean.30s"),
     Ratio("amount_to_mean", "amount", "sale_by_user.amount.mean.10m"),
 ]
 PLAN: FeaturePlan = compile_plan("world", Sale, FEATURES, shards=4)
@@ -52,7 +97,8 @@ AMOUNTS = st.one_of(
     st.sampled_from([0.0, -0.0, 0.1, 0.2, 0.3, 9_999.99, 10_000.0]),
     st.floats(0, 10_000, allow_nan=False).map(lambda x: round(x, 2)),
 )
-TIMES = st.floats(0, 900, allow_nan=False).map(lambda x: START + x)
+# Few whole minutes among them, so that events of one time meet in one tile and only their positions tell them apart.
+TIMES = st.one_of(st.integers(0, 5).map(lambda x: START + 60.0 * x), st.floats(0, 900, allow_nan=False).map(lambda x: START + x))
 SALES = st.builds(Sale, id=st.just("s"), user=USERS, shop=SHOPS, amount=AMOUNTS, at=TIMES)
 REFUNDS = st.builds(Refund, id=st.just("r"), user=USERS, shop=SHOPS, amount=st.none() | AMOUNTS, at=TIMES)
 
