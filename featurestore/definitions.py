@@ -46,6 +46,16 @@ def seconds(duration: str) -> int:
     return int(number) * _UNITS[unit]
 
 
+def span(length: float) -> str:
+    """Whole seconds as the shortest duration that `seconds` reads.
+
+    >>> span(21_600)
+    '6h'
+    """
+    unit = next(unit for unit in reversed(_UNITS) if length % _UNITS[unit] == 0)
+    return f"{length / _UNITS[unit]:.0f}{unit}"
+
+
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """How old a group's values may be, and what stands in for one that is older or is not there.

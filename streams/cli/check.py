@@ -1,6 +1,7 @@
 """`tidegate check`: what a pipeline declares, validated without Kafka or Redis."""
 
 import re
+from math import isnan
 from typing import get_args
 
 import click
@@ -8,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from featurestore.definitions import seconds
+from featurestore.definitions import seconds, span
 from featurestore.errors import DefinitionError
 from featurestore.events import Event, contract, field_types
 from featurestore.plan import FeaturePlan, compile_plan
@@ -54,7 +55,7 @@ def check_pipeline(pipeline: Pipeline) -> FeaturePlan:
         raise DefinitionError("features= is empty; declare one at least")
     seconds(label.maturity)
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
-    events = _events(pipeline, plan)
+    events = list(dict.fromkeys([*plan.history_events, label.event]))
     for name in [TopicNames.of(pipeline.name).predictions, *(contract(event).topic for event in events)]:
         if not _TOPIC.fullmatch(name):
             raise DefinitionError(f"{name!r} cannot be a topic: letters, digits, '.', '_' and '-', 249 at most, are allowed")
@@ -88,25 +89,44 @@ def _table(title: str, *headings: str) -> Table:
 def _groups(plan: FeaturePlan) -> Table:
     table = _table("Feature groups", "group", "fed by", "entity", "windows", "bytes an entity")
     for group in plan.groups:
-        table.add_row(group.name, group.topic, ", ".join(group.by), ", ".join(group.on.windows), f"{group.length * 8:,}")
+        spans = [*group.on.windows, *([f"half-life {group.on.half_life}"] if group.on.half_life else [])]
+        owner, size = plan.shared.get(group.name), f"{group.length * 8:,}"
+        kept = f"{size}, kept by {owner}" if owner else size
+        table.add_row(group.name, group.topic, ", ".join(group.by), ", ".join(spans), kept)
     return table
 
 
 def _features(plan: FeaturePlan) -> Table:
-    table = _table("Features", "#", "name", "type")
+    policies = _policies(plan)
+    table = _table("Features", "#", "name", "type", *(["freshness"] if policies else []))
     for i, column in enumerate(plan.schema.columns):
-        table.add_row(str(i), column.name, column.kind.value)
+        table.add_row(str(i), column.name, column.kind.value, *([policies.get(i, "")] if policies else []))
     return table
+
+
+def _policies(plan: FeaturePlan) -> dict[int, str]:
+    """What is said of the freshness of each column that has a policy, by its place."""
+    said = {}
+    for reads in plan.reads:
+        for policy in reads.policies:
+            otherwise = "refuse to score" if policy.refuses else "null" if isnan(policy.otherwise) else f"{policy.otherwise:g}"
+            for place in reads.places[policy.columns].tolist():
+                said[place] = f"older than {span(policy.max_age)}, or missing: {otherwise}"
+    return said
 
 
 def _topics(pipeline: Pipeline, plan: FeaturePlan) -> Table:
     table = _table("Topics", "topic", "what for")
+    read = {contract(event).topic for event in _events(pipeline, plan)}
     for event in _events(pipeline, plan):
         topic = contract(event).topic
         uses = ["scored"] if event is plan.scored else []
         uses += ["features"] if plan.written_by(topic) else []
         uses += ["labels"] if event is pipeline.label.event else []
         table.add_row(topic, "read: " + ", ".join(uses))
+    for group in plan.groups:
+        if group.name in plan.shared and contract(group.on.event).topic not in read:
+            table.add_row(group.topic, f"not read: {plan.shared[group.name]} does; training needs its history")
     names = TopicNames.of(pipeline.name)
     table.add_row(names.predictions, "written: one record a scored event")
     table.add_row(names.features, "written: served vectors, Arrow")
