@@ -11,7 +11,7 @@ from tests.faults.world import SESSION_SECONDS, World, wait_until
 VERIFIED_EVERY = 20
 RECOVERY_SECONDS = 60.0  # beyond it, a partition counts as stuck for good
 LOAD_SECONDS = 0.3, 1.5  # between two injections
-POINT_SECONDS = 30.0  # within which a worker with partitions passes a named point
+POINT_SECONDS = 60.0  # within which a worker with partitions passes a named point
 KILL_GRACE_SECONDS = 10.0  # Docker's, between SIGTERM and SIGKILL
 SLOW_SECONDS = 30.0
 
