@@ -13,10 +13,10 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
 from streams.chunk import TP, Chunking
-from streams.errors import AssignmentTimeout
+from streams.errors import AssignmentTimeout, PositionBeyondLog
 from streams.fetching import Fetched
 from streams.progress import Progress
 from streams.scheduler import Backlog
@@ -35,6 +35,7 @@ class AssignmentMixin:
     _thread: Any
     _wake: asyncio.Event
     _fetching: asyncio.Future[Fetched] | None
+    positions: dict[TP, int]
     _unchunked: list[tuple[TP, Any]]
     _heard: dict[TP, float]
     _read_offset: dict[TP, int | None]
@@ -107,6 +108,7 @@ class AssignmentMixin:
     def _start_at(self, tp: TP, offset: int | None, committed: int | None) -> None:
         self._read_offset[tp] = offset if offset else None
         self._committed_offset[tp] = committed if committed else None
+        self.positions.pop(tp, None)
         self.backlog.start_at(tp, offset or 0)
 
     async def seek(self, partition: TP, offset: int) -> None:
@@ -121,6 +123,25 @@ class AssignmentMixin:
             self._seeking = False
             self._wake.set()
 
+    async def find_position(self, error: OffsetOutOfRangeError) -> None:
+        """Kafka does not have the records that are next: gone by retention, or never written to this log.
+
+        What retention deleted nobody can bring back: said aloud, and on with the first record left. A position
+        beyond the end is another matter: the topic was created anew, or Kafka lost what it had acknowledged.
+        """
+        for key, position in error.args[0].items():
+            tp = TP(*key)
+            first = (await self.earliest_offsets(tp))[tp]  # type: ignore[attr-defined]
+            if position >= first:
+                end = (await self.highwaters(tp))[tp]  # type: ignore[attr-defined]
+                raise PositionBeyondLog(tp.topic, tp.partition, position, end)
+            logger.error(
+                "%s[%d]: Kafka deleted the records %d to %d before they were read; they are not scored and in no feature. "
+                "Going on at %d. Give the topic a longer retention, or the pipeline more workers",
+                tp.topic, tp.partition, position, first - 1, first,
+            )  # fmt: skip
+            await self._seek_to({tp: first})
+
     async def _stop_fetching(self) -> None:
         """Let the fetch under way report, so that none crosses a seek."""
         if self._fetching is not None:
@@ -129,6 +150,7 @@ class AssignmentMixin:
 
     def _forget_positions(self) -> None:
         self.backlog.clear()
+        self.positions.clear()
         self._unchunked.clear()
         self._heard.clear()
 

@@ -8,21 +8,28 @@ lost) or finds it finished (its records are delivered), so a seek never races wi
 from __future__ import annotations
 
 import asyncio
-import collections
 import concurrent.futures
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiokafka
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.consumer import ConsumerThread as FaustConsumerThread
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
-from streams import leaving
+from streams import headers, leaving
 from streams.chunk import TP, Chunking, Record
 
-Fetched = Mapping[TP, Sequence[Record]]
+
+class Fetched(NamedTuple):
+    """What one fetch drained, and how far that brought each partition: past its records, and past what is none."""
+
+    records: Mapping[TP, Sequence[Record]]
+    positions: Mapping[TP, int]
+
+
+NOTHING = Fetched({}, {})
 
 
 class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -35,10 +42,12 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         chunking: Chunking = self.app.chunking
         consumer._fetch_max_wait_ms = chunking.fetch_wait_ms
         consumer._fetch_min_bytes = chunking.fetch_min_bytes
+        consumer._auto_offset_reset = "none"  # a position that Kafka does not have is never moved silently: streams/assignment.py
         consumer._isolation_level = "read_committed"  # what a producer's transaction took back never was an event
         return consumer
 
     async def on_start(self) -> None:
+        headers.keep_raw_bytes()
         await super().on_start()
         chunking: Chunking = self.app.chunking
         pace_fetches(self._consumer._fetcher, chunking)
@@ -76,7 +85,7 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         try:
             return await self._fetch_task
         except asyncio.CancelledError:
-            return {}
+            return NOTHING
         finally:
             self._fetch_task = None
 
@@ -86,8 +95,16 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError()
         with fetcher._subscriptions.fetch_context():
-            drained: Fetched = await fetcher.fetched_records(tps, timeout=seconds, max_records=max_records)
-            return drained
+            drained = await fetcher.fetched_records(tps, timeout=seconds, max_records=max_records)
+            return Fetched(drained, self._positions(tps))
+
+    def _positions(self, tps: set[TP]) -> dict[TP, int]:
+        """Read in the same step as the records were drained, so that every record below a position has been delivered."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        if subscription is None or subscription.assignment is None:
+            return {}
+        states = {tp: subscription.assignment.state_value(tp) for tp in tps}
+        return {tp: state.position for tp, state in states.items() if state is not None and state.has_valid_position}
 
     def has_more(self, tp: TP) -> bool:
         """Whether the broker holds records of `tp` that were not fetched, as far as its last response told."""
@@ -100,7 +117,7 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         return bool(state.position < state.highwater)
 
 
-class LeanResults(collections.OrderedDict[Any, Any]):
+class LeanResults(headers.Results):
     """The fetcher's results, made to yield the decoded records themselves for chunked topics.
 
     aiokafka wraps each in a ConsumerRecord dataclass, half of the time a record costs; what that adds (topic,

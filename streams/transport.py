@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
@@ -46,6 +46,7 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
             max_chunk_events=self.chunking.max_chunk_events, max_buffered_events=self.chunking.max_buffered_events
         )
         self._lead_ms = {topic: int(lead * 1000) for topic, lead in self.chunking.max_lead_seconds.items()}
+        self.positions: dict[TP, int] = {}  # as of the last fetch; what lies below was delivered
         self._unchunked: list[tuple[TP, Any]] = []
         self._fetching: asyncio.Future[Fetched] | None = None
         self._fetching_tps: set[TP] = set()
@@ -66,7 +67,7 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
         if self.should_stop or not self.flow_active:
             return
         self._wake.clear()
-        self._raise_fetch_error()
+        await self._meet_fetch_error()
         self._keep_fetching()
         while self._unchunked:
             tp, record = self._unchunked.pop(0)
@@ -103,17 +104,21 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
         if (error := fetch.exception()) is not None:
             self._fetch_error = error
             return
-        for key, records in fetch.result().items():
+        fetched = fetch.result()
+        for key, records in fetched.records.items():
             tp = TP(*key)
             self._track_end_offset(tp)
             if tp.topic in self.chunking.topics:
                 self.backlog.add(tp, records)
             else:
                 self._unchunked += ((tp, record) for record in records)
+        self.positions.update((TP(*tp), position) for tp, position in fetched.positions.items())
 
-    def _raise_fetch_error(self) -> None:
+    async def _meet_fetch_error(self) -> None:
         error, self._fetch_error = self._fetch_error, None
-        if error is not None:
+        if isinstance(error, OffsetOutOfRangeError):
+            await self.find_position(error)
+        elif error is not None:
             raise error
 
     def _next_ticket(self) -> Ticket | None:
@@ -224,15 +229,24 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
         for tp in [tp for tp in self._acked if tp.topic in self.chunking.topics]:
             self._acked[tp].clear()
             self._acked_index[tp].clear()
-        pending = {*self._acked, *self.progress.done_partitions()}
+        pending = {*self._acked, *self.progress.done_partitions(), *self.positions}
         return [tp for tp in pending if topics is None or tp in topics or tp.topic in topics]
 
     def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
         """What handlers finished; Faust's acknowledgements count for topics that are not chunked (pitfalls 1, 2)."""
         tps = list(tps)
         others = super()._filter_committable_offsets(tp for tp in tps if tp.topic not in self.chunking.topics)
-        done = self.progress.committable(tps)
+        done = {**self.progress.committable(tps), **self._caught_up(tps)}
         return {**others, **{tp: offset for tp, offset in done.items() if self._should_commit(tp, offset)}}
+
+    def _caught_up(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Of partitions with nothing waiting and nothing unfinished: the position, also past what is no record.
+
+        A transaction ends with a marker, which has an offset: without this, lag would never be 0.
+        """
+        idle = (tp for tp in tps if not self.backlog.holds(tp) and tp not in self.progress.unfinished())
+        found = {tp: self.positions.get(tp, 0) for tp in idle if tp.topic in self.chunking.topics}
+        return {tp: position for tp, position in found.items() if position > (self._committed_offset[tp] or 0)}
 
     async def _commit_tps(self, tps: Iterable[TP], start_new_transaction: bool) -> bool:
         offsets = self._filter_committable_offsets(tps)

@@ -109,7 +109,7 @@ def test_a_rebalance_waits_for_a_running_handler(world: World, kafka: str, make_
 
 def described(kafka: str, group: str) -> ConsumerGroupDescription:
     admin = AdminClient({"bootstrap.servers": kafka})
-    return admin.describe_consumer_groups([group])[group].result()
+    return admin.describe_consumer_groups([group])[group].result(timeout=30)
 
 
 def group_state(kafka: str, group: str) -> str:

@@ -37,6 +37,7 @@ class Told:
             "partition": chunk.partition,
             "offsets": [record.offset for record in chunk.records],
             "newest": max(record.timestamp for record in chunk.records),
+            "headers": [[[key, (value or b"").decode()] for key, value in record.headers] for record in chunk.records],
         }
         self.tell("begin", **facts)
         fail = self.plan.get("fail_at")
