@@ -5,6 +5,7 @@ that they use them; whoever reads a namespace checks the entry first. One hash, 
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -62,7 +63,7 @@ def is_shared(plan: FeaturePlan, group: Group) -> bool:
     return group not in plan.written_by(group.topic)
 
 
-def entry(plan: FeaturePlan, group: Group, topic_id: str | None, now: float) -> Namespace:
+def entry(plan: FeaturePlan, group: Group, topic_id: str | None, now: float, backfill: Backfill | None = None) -> Namespace:
     """The entry of a group that the plan's pipeline writes."""
     return Namespace(
         name=plan.namespace(group),
@@ -77,6 +78,7 @@ def entry(plan: FeaturePlan, group: Group, topic_id: str | None, now: float) -> 
         doubles=group.length,
         topic_id=topic_id,
         first_used=now,
+        backfill=backfill,
     )
 
 
@@ -92,14 +94,22 @@ class Namespaces:
         pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
         return {name.decode(): msgspec.json.decode(value, type=Namespace) for name, value in pairs}
 
-    async def register(self, plan: FeaturePlan, topic_ids: Mapping[str, str], now: float) -> dict[str, Namespace]:
+    async def register(
+        self,
+        plan: FeaturePlan,
+        topic_ids: Mapping[str, str],
+        now: float,
+        backfills: Mapping[str, Backfill] = MappingProxyType({}),
+    ) -> dict[str, Namespace]:
         """Enters what the plan writes, where it is not entered yet, and checks all that it reads; entries by group name.
+
+        `backfills`, by group name, go into new entries.
 
         NamespaceError where a namespace has another number of shards, or is read and not there; TopicReplacedError where it was
         filled from a topic of another id than today's.
         """
         groups = [group for group in plan.groups if not is_shared(plan, group)]
-        new = [entry(plan, group, topic_ids.get(group.topic), now) for group in groups]
+        new = [entry(plan, group, topic_ids.get(group.topic), now, backfills.get(group.name)) for group in groups]
         if new:
             await self._execute([("HSETNX", KEY, one.name, msgspec.json.encode(one)) for one in new])
         known = await self.all()

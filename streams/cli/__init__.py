@@ -15,6 +15,7 @@ COMMANDS = {
     "check": ("check", "Validate a pipeline; print its features and topics."),
     "train": ("train", "Train a model; register it; --promote makes it serve."),
     "worker": ("worker", "Score events until a signal."),
+    "backfill": ("backfill", "Fill the state of changed features while workers serve."),
     "produce": ("produce", "Send events from a file to their topic."),
     "tail": ("tail", "Watch predictions or dead letters as they come."),
 }
