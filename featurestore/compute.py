@@ -158,11 +158,16 @@ def fill_ratios(plan: FeaturePlan, vectors: Floats) -> None:
 
 def deltas(chunk: GroupChunk, times: Floats, applies: Bools) -> Floats:
     """What the events that `applies` picks add to each entity: states, float64 (entities, length)."""
+    return accumulated(chunk, times, applies)[0]
+
+
+def accumulated(chunk: GroupChunk, times: Floats, applies: Bools) -> tuple[Floats, int]:
+    """The deltas, and how often one of these events came too late even for its own chunk's, counted by window."""
     group = chunk.group
     out = np.tile(group.empty, (len(chunk.entities), 1))
     writers = np.where(applies, chunk.touch.writers, -1)
-    kernel.accumulate(
+    dropped = kernel.accumulate(
         out, writers, times, chunk.touch.contributions,
         group.tile_seconds, group.rings, group.starts, group.ops, group.leaders,
     )  # fmt: skip
-    return out
+    return out, dropped

@@ -80,8 +80,8 @@ def _open_tile(state, w, tile, ring, start, ops):  # type: ignore[no-untyped-def
 
 @nb.njit(cache=True)
 def _apply(state, time, contribution, tile_seconds, rings, starts, ops, leaders):  # type: ignore[no-untyped-def]
-    """Adds one event to a state."""
-    width = len(ops)
+    """Adds one event to a state; returns how many windows have dropped its tile, so that it does not count in them."""
+    width, dropped = len(ops), 0
     state[_NEWEST] = max(state[_NEWEST], time)
     for w in range(len(rings)):
         tile = math.floor(time / tile_seconds[w])
@@ -90,6 +90,9 @@ def _apply(state, time, contribution, tile_seconds, rings, starts, ops, leaders)
             _combine(state[at : at + width], contribution, ops, leaders)
             if leaders is not None:
                 _follow(state, at, contribution, 0, ops, leaders)
+        else:
+            dropped += 1
+    return dropped
 
 
 @nb.njit(cache=True)
@@ -208,16 +211,24 @@ def serve(  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True)
 def accumulate(states, writers, times, contributions, tile_seconds, rings, starts, ops, leaders):  # type: ignore[no-untyped-def]
-    """Adds each event to the state in row writers[i] (-1: to none). Into empty states this makes a chunk's deltas."""
+    """Adds each event to the state in row writers[i] (-1: to none). Into empty states this makes a chunk's deltas.
+
+    Returns how often an event found its tile dropped, counted by window.
+    """
+    dropped = 0
     for i in range(len(times)):
         if writers[i] >= 0:
-            _apply(states[writers[i]], times[i], contributions[i], tile_seconds, rings, starts, ops, leaders)
+            dropped += _apply(states[writers[i]], times[i], contributions[i], tile_seconds, rings, starts, ops, leaders)
+    return dropped
 
 
 @nb.njit(cache=True)
 def merge(state, delta, rings, starts, ops, leaders):  # type: ignore[no-untyped-def]
-    """Adds the state `delta` to `state` in place. Commutative and associative up to the last bit."""
-    width = len(ops)
+    """Adds the state `delta` to `state` in place. Commutative and associative up to the last bit.
+
+    Returns how many events were in tiles that `state` has dropped, counted by window.
+    """
+    width, dropped = len(ops), 0.0
     state[_NEWEST] = max(state[_NEWEST], delta[_NEWEST])
     for w in range(len(rings)):
         head = delta[_HEADS + w]
@@ -232,6 +243,9 @@ def merge(state, delta, rings, starts, ops, leaders):  # type: ignore[no-untyped
                 _combine(state[source : source + width], delta[source : source + width], ops, leaders)
                 if leaders is not None:
                     _follow(state, source, delta, source, ops, leaders)
+            else:
+                dropped += delta[source]
+    return dropped
 
 
 @nb.njit(cache=True)

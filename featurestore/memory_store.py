@@ -9,14 +9,14 @@ from featurestore import kernel
 from featurestore.errors import LayoutError
 from featurestore.events import Floats, Ints, Source
 from featurestore.layout import Group
-from featurestore.store import NEVER, UNREAD, Merge, Read, States
+from featurestore.store import NEVER, UNREAD, Merge, OnDropped, Read, States, nobody_asks
 
 
 class MemoryStore:
-    """See featurestore.store.Store."""
+    """See featurestore.store.Store; ``on_dropped`` is told of events that came too late."""
 
-    def __init__(self, shards: int = 16) -> None:
-        self._shards = shards
+    def __init__(self, shards: int = 16, on_dropped: OnDropped = nobody_asks) -> None:
+        self._shards, self._on_dropped = shards, on_dropped
         self._states: dict[str, dict[bytes, Floats]] = defaultdict(dict)
         self._fences: dict[tuple[str, Source], Ints] = {}
 
@@ -43,7 +43,7 @@ class MemoryStore:
 
     def _merge(self, source: Source, merge: Merge) -> Ints:
         fences, held, group = self._fence(merge.namespace, source), self._states[merge.namespace], merge.group
-        found = np.full(self._shards, UNREAD, dtype=np.int64)
+        found, dropped = np.full(self._shards, UNREAD, dtype=np.int64), merge.dropped
         for shard in merge.shards:
             found[shard] = fences[shard]
             if fences[shard] != merge.expected[shard]:
@@ -51,8 +51,10 @@ class MemoryStore:
             for row in np.flatnonzero(merge.entities.shards == shard):
                 state = held.setdefault(merge.entities.ids[row], group.empty.copy())
                 _checked(state, group, merge.entities.ids[row])
-                kernel.merge(state, merge.deltas[row], group.rings, group.starts, group.ops, group.leaders)
+                dropped += int(kernel.merge(state, merge.deltas[row], group.rings, group.starts, group.ops, group.leaders))
             fences[shard] = merge.new
+        if dropped:
+            self._on_dropped(group.name, dropped)
         return found
 
     async def dump(self, namespace: str) -> dict[bytes, bytes]:

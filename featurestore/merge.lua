@@ -1,8 +1,9 @@
 -- Adds the deltas of one shard's entities to their states, if the shard's fence is as expected, and moves the fence.
--- KEYS: the fence, then one state an entity. ARGV: expected fence, new fence, slots of a tile (a letter each, by layout.Op: + < > ^ .),
--- tiles of each window's ring (comma-separated), deltas as featurestore.kernel.pack writes them, one after the other,
+-- KEYS: the fence, then one state an entity. ARGV: expected fence, new fence, slots of a tile (a letter each, by layout.Op:
+-- + < > ^ .), tiles of each window's ring (comma-separated), deltas as featurestore.kernel.pack writes them, one after the other,
 -- and, where states live for a time: milliseconds (0: for ever), and the window that renews them when its newest tile moves on.
--- Returns the fence found. Reads and checks everything before it writes anything, because a failing script is not undone.
+-- Returns the fence found, with the number of events that came too late (counted by window) if there were any. Reads and checks
+-- everything before it writes anything, because a failing script is not undone.
 -- The layout is featurestore/layout.py's; the arithmetic is on doubles, so that the bytes equal the kernel's.
 local found = redis.call('GET', KEYS[1]) or '-1'
 if found ~= ARGV[1] then return tonumber(found) end
@@ -46,7 +47,7 @@ for first = 2, #KEYS, 1000 do
   end
 end
 
-local at = 1
+local at, dropped = 1, 0
 for key = 2, #KEYS do
   local name, state = KEYS[key], states[key]
   if not state then
@@ -92,6 +93,8 @@ for key = 2, #KEYS do
           elseif op == 94 then follow(mine, theirs, ops, s) end
         end
         call('SETRANGE', name, place, pack(cell_format, unpack(mine, 1, width)))
+      else
+        dropped = dropped + theirs[2] -- slot 0 counts events
       end
       at = at + 8 + cell_bytes
     end
@@ -104,4 +107,5 @@ for key = 2, #KEYS do
   call('SETRANGE', name, 0, pack(header_format, unpack(header, 1, 2 + windows)))
 end
 call('SET', KEYS[1], ARGV[2])
+if dropped > 0 then return { tonumber(found), dropped } end
 return tonumber(found)

@@ -21,7 +21,7 @@ from featurestore.errors import LayoutError, StoreConfigError
 from featurestore.events import Floats, Ints, Source
 from featurestore.layout import Group
 from featurestore.redis_client import Command, connect, sha
-from featurestore.store import NEVER, UNREAD, Merge, Read, States
+from featurestore.store import NEVER, UNREAD, Merge, OnDropped, Read, States, nobody_asks
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class RedisStore:
     ``on_retry`` is called each time a call is tried again because Redis was away. ``ttl_ms`` says for groups by name how long
     a state outlives the last event merged into it (None: for ever; groups not named are left as they are). Redis is told when
     a state is made and when its longest tiles move on, not at every merge, so a state lives up to one such tile longer.
-    Fences never expire.
+    Fences never expire. ``on_dropped`` is told of events that came too late.
     """
 
     def __init__(
@@ -46,9 +46,10 @@ class RedisStore:
         shards: int = 16,
         on_retry: Callable[[], None] = lambda: None,
         ttl_ms: Mapping[str, int | None] = MappingProxyType({}),
+        on_dropped: OnDropped = nobody_asks,
     ) -> None:
         self._client = connect(url, [MERGE_SCRIPT], on_retry)
-        self._shards = shards
+        self._shards, self._on_dropped = shards, on_dropped
         self._ttl_ms = ttl_ms
 
     async def check(self) -> None:
@@ -116,8 +117,13 @@ class RedisStore:
         answers = iter(await self._execute(commands))
         found = [np.full(self._shards, UNREAD, dtype=np.int64) for _ in merges]
         for merge, fences in zip(merges, found, strict=True):
+            dropped = merge.dropped
             for shard in merge.shards:
-                fences[shard] = next(answers)
+                answer = next(answers)
+                fences[shard], late = answer if isinstance(answer, list) else (answer, 0)
+                dropped += late
+            if dropped:
+                self._on_dropped(merge.group.name, dropped)
         return found
 
     def _merge_commands(self, source: Source, merge: Merge) -> list[Command]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from featurestore.admission import Admits
-from featurestore.compute import GroupChunk, Served, Touch, deltas, group_chunk, serve
+from featurestore.compute import GroupChunk, Served, Touch, accumulated, group_chunk, serve
 from featurestore.entities import NO_ENTITIES, Entities
 from featurestore.errors import FenceBeyondLogError, StoreWentBackError
 from featurestore.events import Bools, EventBatch, Floats, Ints, Source
@@ -154,15 +154,17 @@ class Session:
         fences = self._fences[chunk.group.name]
         applies = self._applies(chunk, batch, fences)
         rows = np.unique(chunk.touch.writers[applies])  # entities only read, or trimmed away, leave no trace in the store
+        added, dropped = accumulated(chunk, batch.times, applies)
         entities = Entities([chunk.entities.ids[row] for row in rows.tolist()], chunk.entities.shards[rows])
         return Merge(
             namespace=self._plan.namespace(chunk.group),
             group=chunk.group,
             entities=entities,
-            deltas=deltas(chunk, batch.times, applies)[rows],
+            deltas=added[rows],
             shards=np.unique(entities.shards).tolist(),
             expected=fences.copy(),
             new=new,
+            dropped=dropped,
         )
 
     async def _merge_all(self, merges: Sequence[Merge], view: View | None) -> None:

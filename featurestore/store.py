@@ -4,7 +4,7 @@ A namespace holds one group's states in shards; every shard keeps a fence per so
 merged. A merge is compare-and-set on the fence, so that no event is ever counted twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,7 +38,8 @@ class Merge:
     """Add deltas to the shards named, each if its fence is as expected, and move those fences to `new`.
 
     ``deltas`` float64 (entities, length), see featurestore.compute; entities of shards not named are left out; ``expected``
-    int64 (all shards,).
+    int64 (all shards,); ``dropped``, how often an event came too late for its own chunk's delta, is told with what the store
+    finds too late for its states.
     """
 
     namespace: str
@@ -48,6 +49,14 @@ class Merge:
     shards: Sequence[int]
     expected: Ints
     new: int
+    dropped: int = 0
+
+
+OnDropped = Callable[[str, int], None]  # a group's name; how often an event came too late, counted by window
+
+
+def nobody_asks(group: str, dropped: int) -> None:
+    """For stores of which nobody wants to know."""
 
 
 class Store(Protocol):

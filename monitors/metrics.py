@@ -36,6 +36,7 @@ class WorkerMetrics:
         self.events = self._counter("tidegate_events", "Events by outcome.", "outcome", OUTCOMES)
         self.dead_letters = self._counter("tidegate_dead_letters", "Records sent to the dead-letter topic.", "reason", reasons)
         self.features = self._counter("tidegate_features", "Feature values served, by state.", "state", FEATURE_STATES)
+        self.dropped = self._counter("tidegate_dropped_events", "Events too late for a window, by window.", "group", groups)
         self.late_events = self._counter("tidegate_late_events", "Scored events with a window whose tail was gone.")
         self.missing_entities = self._counter("tidegate_missing_entity_events", "Scored events with an entity that has no id.")
         self.store_retries = self._counter("tidegate_store_retries", "Calls to Redis that were tried again.")
@@ -111,6 +112,10 @@ class WorkerMetrics:
         self.count(self.missing_entities, missing_entity)
         for column, group in enumerate(groups):
             self.feature_age.observe(group, ages[:, column])
+
+    def came_too_late(self, group: str, events: int) -> None:
+        """Counts events that a group's windows had no tile for any more, once a window."""
+        self.count(self.dropped, events, group)
 
     def unmerged(self, events: int) -> None:
         self.unmerged_events.labels(self._pipeline).set(events)

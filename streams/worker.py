@@ -181,7 +181,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     readiness.done("kernel")
     facts = TopicFacts(bootstrap)
     kept = ttl_ms(plan, facts.retention_ms({group.topic for group in plan.groups}))
-    store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1), kept)
+    store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1), kept, metrics.came_too_late)
     publisher = KafkaPublisher(bootstrap)
     flow = Flow(pipeline, plan, store, publisher, metrics, model, settings.build, tell=readiness.tell("model"))
 

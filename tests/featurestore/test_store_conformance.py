@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from featurestore import offline
-from featurestore.compute import deltas, group_chunk
+from featurestore.compute import accumulated, group_chunk
 from featurestore.events import Event, EventBatch, Source
 from featurestore.memory_store import MemoryStore
 from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from featurestore.store import NEVER, UNREAD, Merge, Read, Store
 from streams.embedded.cluster import EmbeddedCluster
-from tests.featurestore.world import PLAN, REFUNDS, SALES, Sale, batch, split
+from tests.featurestore.world import PLAN, REFUNDS, SALES, START, Refund, Sale, batch, split
 
 Run = Callable[[Callable[[Store], Awaitable[Any]]], Any]
 SOURCE = Source("sales", 0)
@@ -30,14 +30,25 @@ SPACE = PLAN.namespace(GROUP)
 REDISES = {"valkey": "redis_url", "redis": "debians_redis_url", "cluster": "cluster"}  # and the fixture that has it
 
 
+@pytest.fixture
+def dropped() -> list[tuple[str, int]]:
+    """What the store under test said of events that came too late: groups and numbers."""
+    return []
+
+
 @pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.integration) for name in REDISES)])
-def run(request: pytest.FixtureRequest) -> Run:
+def run(request: pytest.FixtureRequest, dropped: list[tuple[str, int]]) -> Run:
     """Runs a coroutine function on an empty store of each kind."""
     server = request.getfixturevalue(REDISES[request.param]) if request.param in REDISES else None
 
     def runner(body: Callable[[Store], Awaitable[Any]]) -> Any:
         async def main() -> Any:
-            store: Store = RedisStore(emptied(server), PLAN.shards) if server else MemoryStore(PLAN.shards)
+            def on_dropped(group: str, events: int) -> None:
+                dropped.append((group, events))
+
+            store: Store = MemoryStore(PLAN.shards, on_dropped)
+            if server:
+                store = RedisStore(emptied(server), PLAN.shards, on_dropped=on_dropped)
             try:
                 return await body(store)
             finally:
@@ -147,7 +158,8 @@ def one_merge(sales: list[Event], expected: int, new: int) -> Merge:
     shards = np.unique(chunk.entities.shards).tolist()
     everything = np.ones(len(events), dtype=np.bool_)
     fences = np.full(PLAN.shards, expected, dtype=np.int64)
-    return Merge(SPACE, GROUP, chunk.entities, deltas(chunk, events.times, everything), shards, fences, new)
+    added, dropped = accumulated(chunk, events.times, everything)
+    return Merge(SPACE, GROUP, chunk.entities, added, shards, fences, new, dropped)
 
 
 SALE = Sale(id="1", user="ann", shop="baker", amount=5.0, at=1_000.0)
@@ -203,3 +215,46 @@ def test_many_entities_in_one_merge(run: Run) -> None:
         assert await dumps(store) == offline.compute(PLAN, [batch(sales)]).states
 
     run(body)
+
+
+def test_events_that_no_window_keeps_a_tile_for_are_counted(run: Run, dropped: list[tuple[str, int]]) -> None:
+    """Windows of 1 and 10 minutes, two tiles of lateness: 75 s back is too late for the first, 750 s for both."""
+
+    async def body(store: Store) -> None:
+        def sale(at: float) -> Sale:
+            return Sale(id="1", user="ann", shop="baker", amount=5.0, at=at)
+
+        await process(store, [batch([sale(2_000.0)])])
+        events: list[Event] = [sale(2_000.0), sale(1_990.0), sale(1_925.0), sale(1_250.0), sale(1_200.0)]
+        assert dropped == []
+        await store.merge(SOURCE, [one_merge(events[1:], 0, 5)])  # some too late for the delta, some for the state
+        await store.merge(SOURCE, [one_merge(events, 5, 6)])  # all too late for the delta
+        assert dropped == [("sale_by_user", 1 + 2 + 2)] * 2
+
+    run(body)
+
+
+def test_of_events_of_one_time_the_last_by_position_wins(run: Run) -> None:
+    """Higher partition, then higher offset, whichever was merged first; a null never wins."""
+
+    def refund(amount: float | None) -> Refund:
+        return Refund(id="1", user="ann", shop="baker", amount=amount, at=START)
+
+    low, high = batch([refund(1.0), refund(2.0), refund(None)], 0, 50), batch([refund(4.0), refund(3.0), refund(None)], 1)
+    sale = batch([Sale(id="1", user="ann", shop="baker", amount=5.0, at=START)])
+    column = PLAN.schema.names.index("newest.amount.last.5m")
+
+    async def body(store: Store) -> list[float]:
+        values = []
+        for chunk in order:
+            await process(store, [chunk])
+            session = Session(PLAN, store, sale.source)
+            await session.begin(None)
+            values.append(session.serve(await session.read(sale)).vectors[0, column])
+        assert (await dumps(store))["newest"] == offline.compute(PLAN, [low, high]).states["newest"]
+        return values
+
+    order = [low, high]
+    assert run(body) == [2.0, 3.0]
+    order = [high, low]
+    assert run(body) == [3.0, 3.0]
