@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
-READ_SECONDS = 60.0
+READ_SECONDS = 180.0  # hundreds of new partitions take a busy machine a minute and more
 BATCH = 5_000
 
 
@@ -45,6 +46,7 @@ class Topics:
     def __init__(self, bootstrap_servers: str, topics: Sequence[str]) -> None:
         self._topics = list(topics)
         self._consumer = consumer(bootstrap_servers)
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 500, "log_level": 0})
         self._positions: dict[tuple[str, int], int] = {}
         self.assign()
 
@@ -62,13 +64,15 @@ class Topics:
         self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._positions.items()])
 
     def ends(self) -> dict[tuple[str, int], int]:
-        """Each partition's end offset now."""
+        """Each partition's end offset now.
+
+        Not asked through the consumer: one that nobody polls for a while answers "all brokers down" long after they are back.
+        """
+        latest = {TopicPartition(*place): OffsetSpec.latest() for place in self._positions}
 
         def ask() -> dict[tuple[str, int], int]:
-            return {
-                place: int(self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)[1])
-                for place in self._positions
-            }
+            found = self._admin.list_offsets(latest, request_timeout=10)
+            return {(place.topic, place.partition): int(future.result().offset) for place, future in found.items()}
 
         found: dict[tuple[str, int], int] = retrying(ask)
         return found
