@@ -7,7 +7,7 @@ import numpy as np
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from featurestore.events import contract
+from featurestore.events import Floats, contract
 from tests.faults.pipeline import CARDS, PLACE, SHOPS, Scored
 
 BLOCK, QUEUED = 20_000, 100_000
@@ -40,7 +40,7 @@ class Bulk:
         for first in range(0, self.events, BLOCK):
             yield self._block(first, min(BLOCK, self.events - first), shift)
 
-    def _block(self, first: int, n: int, shift: np.ndarray) -> tuple[list[int], list[float], list[bytes], list[bytes]]:  # type: ignore[type-arg]
+    def _block(self, first: int, n: int, shift: Floats) -> tuple[list[int], list[float], list[bytes], list[bytes]]:
         random = np.random.default_rng((self.seed, first))
         partitions = random.integers(0, self.partitions, n)
         times = np.round(self.start + np.arange(first, first + n) / self.rate + shift[partitions], 3).tolist()

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from featurestore.events import Floats
+
 EVERY_SECONDS = 1.0
 INSIDE = Path(__file__).parent / "inside"
 FIGURES = ("rss_mib", "files", "threads", "tasks")
@@ -28,10 +30,21 @@ class Sample:
 
 
 class Sampler:
-    """Samples until closed. ``servers`` maps a name to a port on loopback; ``pids`` tells which processes there are now."""
+    """Samples until closed. ``servers`` maps a name to a port on loopback; ``pids`` tells which processes there are now.
 
-    def __init__(self, pids: Callable[[], Iterable[int]], servers: Mapping[str, int], counts: Path | None = None) -> None:
+    ``probe`` gives one figure more, or None while it cannot be had: kept with its second in ``probed``.
+    """
+
+    def __init__(
+        self,
+        pids: Callable[[], Iterable[int]],
+        servers: Mapping[str, int],
+        counts: Path | None = None,
+        probe: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self.samples: dict[int, list[Sample]] = defaultdict(list)
+        self.probed: list[tuple[float, float]] = []
+        self._probe = probe
         self._pids, self._servers, self._counts = pids, {port: name for name, port in servers.items()}, counts
         self._began = time.monotonic()
         self._stop = threading.Event()
@@ -49,6 +62,8 @@ class Sampler:
                     self.samples[pid].append(self._sample(psutil.Process(pid)))
                 except psutil.Error:
                     continue  # it has just ended
+            if (value := self._probe()) is not None:
+                self.probed.append((self.seconds, value))
 
     def _sample(self, process: psutil.Process) -> Sample:
         sockets: dict[str, int] = dict.fromkeys(self._servers.values(), 0)
@@ -81,7 +96,7 @@ def counting(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(INSIDE), "TIDEGATE_FAULTS_COUNTS": str(folder)}
 
 
-def column(samples: Iterable[Sample], name: str) -> np.ndarray:  # type: ignore[type-arg]
+def column(samples: Iterable[Sample], name: str) -> Floats:
     """One figure of many samples, float64; a server's name for its sockets."""
     return np.array([getattr(one, name) if name in FIGURES else one.sockets[name] for one in samples], dtype=np.float64)
 

@@ -18,7 +18,7 @@ from tests.faults.world import World, wait_until
 HOUR = 3_600.0
 READ_SECONDS, READY_SECONDS = 1_200.0, 180.0
 HOT_EVENTS, HOT_SHARE = 60_000, 0.5
-MANY, MANY_EVENTS = 200, 60_000
+MANY, MANY_EVENTS = 100, 60_000  # partitions of each of the two source topics: 200 for a worker
 AHEAD_EVENTS, AHEAD_RATE = 40_000, 20.0  # event time: 33 minutes, far more than the shortest window
 SHORT_WINDOW = "scored_by_card.count.1m"
 UNIT, FULL_EVENTS = 100_000, 10_000_000  # a run of `backlog`, and how many events docs/ shows

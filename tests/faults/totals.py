@@ -114,7 +114,7 @@ class Totals:
         ]
 
 
-def _as_long(column: Column, length: int) -> np.ndarray:  # type: ignore[type-arg]
+def _as_long(column: Column, length: int) -> Floats:
     """The column's first values, NONE beyond its end."""
     values = np.array(column.values)[:length]
     return np.concatenate([values, np.full(length - len(values), NONE, dtype=values.dtype)])

@@ -102,13 +102,14 @@ class World:
         self._closing.append(self.stack.close)
         self.settings = Settings.from_environment(self._addresses(), self.folder)
         ensure_topics(self.settings.kafka, topic_specs(self.pipeline, self.plan, self.partitions))
-        self._champion.deploy(self.settings)
         columns = [column.name for column in self.plan.schema.columns]
         scored = contract(self.plan.scored).topic
         self.outputs = Outputs(self.settings.kafka, self.pipeline.name, scored, columns.index(WITNESS))
         self._closing.append(self.outputs.close)
         self.sources = Sources(self.settings.kafka, self.plan, self.pipeline.future_skew_seconds)
         self._closing.append(self.sources.close)
+        self.sources.ends()  # answers once the broker leads all new partitions, of which there may be hundreds
+        self._champion.deploy(self.settings)
         self.oracle = Oracle(self.plan, self.sources, self.outputs)
         self._group = consumer(self.settings.kafka, f"tidegate.{self.pipeline.name}")
         self._closing.append(self._group.close)
