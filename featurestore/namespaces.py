@@ -56,6 +56,7 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     topic_id: str | None
     first_used: float
     backfill: Backfill | None = None
+    dropping: bool = False  # being removed: nobody may use it any more
 
 
 def is_shared(plan: FeaturePlan, group: Group) -> bool:
@@ -152,6 +153,8 @@ def checked(plan: FeaturePlan, group: Group, found: Namespace | None, topic_ids:
             f"feature group {group.name!r} is written by another pipeline, and {name} is not there: start that pipeline's "
             f"workers first, and declare the group as they do; what there is: tidegate features list --all"
         )
+    if found.dropping:
+        raise NamespaceError(f"{name} is being dropped, and the drop did not end: run tidegate features drop {name} again")
     if found.shards != plan.shards:
         owner = "" if found.pipeline == plan.pipeline else f" by {found.pipeline}"
         raise NamespaceError(

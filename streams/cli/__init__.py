@@ -16,6 +16,7 @@ COMMANDS = {
     "train": ("train", "Train a model; register it; --promote makes it serve."),
     "worker": ("worker", "Score events until a signal."),
     "backfill": ("backfill", "Fill the state of changed features while workers serve."),
+    "features": ("features", "List, show and drop online features."),
     "produce": ("produce", "Send events from a file to their topic."),
     "tail": ("tail", "Watch predictions or dead letters as they come."),
 }

@@ -1,0 +1,67 @@
+"""Removes a namespace, whole, in bounded batches: while it goes, its entry says so, and nobody may use it."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from featurestore.errors import NamespaceError
+from featurestore.namespaces import Namespaces
+from featurestore.redis_client import Client
+from streams.inspection import escaped
+from streams.topic_facts import TopicFacts, group_of
+
+BATCH = 1_000  # keys a round trip; UNLINK frees them in the background
+
+
+async def refuse_used(client: Client, name: str, topics: TopicFacts) -> None:
+    """NamespaceError where workers said within the last minute that they use the namespace, and their group has members still."""
+    used = await Namespaces(client).used([name])
+    members = await asyncio.to_thread(topics.members, group_of(used[name])) if used else 0
+    if members:
+        raise NamespaceError(
+            f"{name} is in use by workers of {used[name]} (or was within the last minute): stop them first, or drop it all the "
+            f"same with --force; they would stop with an error and count everything again"
+        )
+
+
+async def exists(client: Client, name: str) -> bool:
+    """Whether the namespace is entered, or has keys all the same."""
+    if name in await Namespaces(client).all():
+        return True
+    async for _ in client.scan(_pattern(name)):
+        return True
+    return False
+
+
+async def drop(client: Client, name: str, progress: Callable[[int], None] = lambda _: None) -> int:
+    """Deletes every key of a namespace, then its entry; the number of keys. Interrupted, it is to be called again."""
+    namespaces = Namespaces(client)
+    entry = (await namespaces.all()).get(name)
+    if entry is not None:
+        await namespaces.put(msgspec.structs.replace(entry, dropping=True))
+    batch: list[bytes] = []
+    gone = 0
+    async for key in client.scan(_pattern(name)):
+        batch.append(key)
+        if len(batch) == BATCH:
+            gone += await _unlink(client, batch)
+            batch = []
+            progress(gone)
+    gone += await _unlink(client, batch)
+    progress(gone)
+    await namespaces.remove(name)
+    return gone
+
+
+async def _unlink(client: Client, keys: list[bytes]) -> int:
+    """One command a key: a cluster takes several only of one slot. A key that SCAN gave twice counts once."""
+    answers = await client.execute([("UNLINK", key) for key in keys]) if keys else []
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return sum(answers)
+
+
+def _pattern(name: str) -> bytes:
+    return b"{%s:*}:[ef]:*" % escaped(name.encode())
