@@ -32,6 +32,8 @@ QUEUE_FULL_SECONDS = 0.01
 MAX_MESSAGE_BYTES = 1_000_000  # librdkafka's default; brokers take 1,048,588 by default
 MAX_QUEUED_RECORDS = 500_000
 RECONNECT_MS = 2_000  # librdkafka waits up to 10 s, which a restarted broker's clients would sit out
+# What a deleted topic looks like, by how much of it the client had known.
+GONE = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART})
 
 Sent = tuple[str, bytes | None, bytes]  # topic, key, value
 
@@ -117,7 +119,7 @@ class _Delivery:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             self.refused[sent] += 1
         else:
-            self._tell(PublishError(sent[0], error.str()))
+            self._tell(PublishError(sent[0], reason(error)))
 
     def _tell(self, error: PublishError | None) -> None:
         if not self._told:
@@ -166,7 +168,7 @@ class _Sender:
                 await asyncio.sleep(QUEUE_FULL_SECONDS)  # the poll thread makes room
                 continue
             except KafkaException as error:
-                raise PublishError(batch.topic, error.args[0].str()) from error
+                raise PublishError(batch.topic, reason(error.args[0])) from error
             if accepted == len(messages):
                 return
             messages = unqueued(batch.topic, messages, delivery)
@@ -194,6 +196,13 @@ def unqueued(topic: str, messages: list[dict[str, Any]], delivery: _Delivery) ->
         else:
             delivery.not_queued(error, (topic, message["key"], message["value"]))
     return again
+
+
+def reason(error: KafkaError) -> str:
+    """What went wrong, in words that help where librdkafka's do not."""
+    if error.code() in GONE:
+        return "there is no such topic (a worker creates its topics when it starts: start it again)"
+    return str(error.str())
 
 
 class KafkaPublisher:
