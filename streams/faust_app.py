@@ -169,7 +169,15 @@ def add_timer(
 ) -> None:
     """Call `function` regularly; an exception is logged and counted by `on_error`, not fatal (pitfall 12)."""
 
-    async def guarded() -> None:
+    app.timer(seconds, name=getattr(function, "__name__", "timer"))(guarded(function, on_error))
+
+
+def guarded(
+    function: Callable[[], Awaitable[None]], on_error: Callable[[Exception], None] | None
+) -> Callable[[], Awaitable[None]]:
+    """`function`, which raises no more."""
+
+    async def run() -> None:
         try:
             await function()
         except Exception as error:
@@ -177,4 +185,4 @@ def add_timer(
             if on_error is not None:
                 on_error(error)
 
-    app.timer(seconds, name=getattr(function, "__name__", "timer"))(guarded)
+    return run

@@ -243,6 +243,24 @@ def test_sigterm_does_not_wait_for_a_dead_member(world: World, kafka: str, make_
     assert len(members(kafka, world.app)) == 2, "the one that left told the group"
 
 
+def test_a_chunk_that_computes_longer_than_the_session_timeout(world: World, kafka: str, make_topic: Make) -> None:
+    """Heartbeats have their own thread: no membership is lost, and a joining worker waits for the chunk to end (15)."""
+    topic = filled(world, make_topic, partitions=2, events=10)
+    settings = {"session_timeout_seconds": 6.0, "heartbeat_seconds": 1.0, "in_flight": 1}
+    computing = world.start([topic], settings=settings, block=9.0)
+    until(lambda: world.events("begin"), "in a chunk")
+    began = time.monotonic()
+    joining = world.start([topic], settings=settings)
+    until(lambda: world.events("end", computing.pid), "the chunk ends")
+    assert time.monotonic() - began > 6
+    until(lambda: world.count() == 20, "all handled")
+    until(lambda: world.committed(topic, 2) == [10, 10], "all committed")
+    assert world.handled() == {(topic, 0): list(range(10)), (topic, 1): list(range(10))}
+    until(lambda: len(assigned_members(kafka, world.app)) == 2, "both are members")
+    assert computing.poll() is None
+    assert joining.poll() is None
+
+
 def test_a_broken_timer_is_not_fatal(world: World, make_topic: Make) -> None:
     """(12)"""
     topic = filled(world, make_topic, partitions=1, events=1)

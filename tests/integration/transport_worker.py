@@ -2,7 +2,7 @@
 
 The plan (JSON, first argument): log, app, bootstrap, topics, settings; fail_at [partition, offset]; gate (a file
 without which chunks do not end); starts {partition: offset}; hold (commit no further); refuse (a sentence);
-work (seconds a chunk takes, awaiting); loglevel.
+work (seconds a chunk takes, awaiting); block (the same, computing); loglevel.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class Told:
         self.log = open(plan["log"], "a", buffering=1)  # noqa: SIM115 - open as long as the process lives
 
     def tell(self, event: str, **facts: Any) -> None:
-        self.log.write(json.dumps({"event": event, "pid": os.getpid(), **facts}) + "\n")
+        self.log.write(json.dumps({"event": event, "pid": os.getpid(), "at": time.time(), **facts}) + "\n")
 
     def open(self) -> bool:
         return "gate" not in self.plan or Path(self.plan["gate"]).exists()
@@ -49,6 +50,7 @@ class Told:
         except asyncio.CancelledError:
             self.tell("cancelled", **facts)
             raise
+        time.sleep(self.plan.get("block", 0))  # noqa: ASYNC251 - as a long computation would
         await asyncio.sleep(self.plan.get("work", 0))
         self.tell("end", **facts)
 
