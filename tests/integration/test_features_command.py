@@ -76,7 +76,7 @@ def test_show_is_what_the_next_event_would_see(shop: Shop) -> None:
     assert "sale_by_user  (newest event " in shown.output
     nobody = shop.call("features", "show", shop.file(TILES), "user=nobody")
     assert "sale_by_user  (no event)" in nobody.output
-    assert nobody.output.count("MISSING") == 8
+    assert nobody.output.count("MISSING") == 10
     wrong = shop.call("features", "show", shop.file(TILES), "country=DE")
     assert (wrong.exit_code, "is keyed by country; there are buyer; user; user,shop" in wrong.output) == (1, True)
 
