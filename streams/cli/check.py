@@ -130,6 +130,6 @@ def _topics(pipeline: Pipeline, plan: FeaturePlan) -> Table:
     names = TopicNames.of(pipeline.name)
     table.add_row(names.predictions, "written: one record a scored event")
     table.add_row(names.features, "written: served vectors, Arrow")
-    table.add_row(names.dead_letters, "written: records that break a contract")
+    table.add_row(names.dead_letters, "written: records that break a contract, events that cannot be scored")
     table.add_row(DEPLOYMENTS, "read by workers, written by train --promote")
     return table
