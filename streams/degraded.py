@@ -193,8 +193,8 @@ class Degrading:
         queue = self._queues.pop(session, None)
         if queue is not None:
             self._hold(-sum(len(kept.batch) for kept in queue.kept))
-            if queue.task is not None:
-                queue.task.cancel()
+            if queue.task is not None and not queue.task.cancel() and not queue.task.cancelled():
+                queue.task.exception()  # had it failed, its partition is another's now
 
     async def _states(self, queue: _Queue, batch: EventBatch) -> View:
         await queue.emptied()

@@ -80,6 +80,10 @@ class Flow:
         for tp in [tp for tp in tps if tp in self._sessions]:
             self._policy.drop(self._sessions.pop(tp))
 
+    def close(self) -> None:
+        """Lets go of all partitions. What was not merged was not committed."""
+        self.revoke(list(self._sessions))
+
     async def settle(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
         """Moves the fences of untouched shards, so that offsets may be committed; returns those that may.
 

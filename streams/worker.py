@@ -11,7 +11,6 @@ import numpy as np
 from mode import Service
 
 from featurestore import warmup
-from featurestore.admission import Admission
 from featurestore.events import contract
 from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_store import RedisStore
@@ -58,9 +57,16 @@ class Resources(Service):  # type: ignore[misc]
     """The store, its list of namespaces and the publisher, opened before the consumer and closed after it."""
 
     def __init__(
-        self, store: RedisStore, enrolment: Enrolment, publisher: KafkaPublisher, readiness: Readiness, **options: Any
+        self,
+        flow: Flow,
+        store: RedisStore,
+        enrolment: Enrolment,
+        publisher: KafkaPublisher,
+        readiness: Readiness,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
+        self._flow = flow
         self._store, self._enrolment, self._publisher, self._readiness = store, enrolment, publisher, readiness
 
     async def on_start(self) -> None:
@@ -69,6 +75,7 @@ class Resources(Service):  # type: ignore[misc]
         self._readiness.done("redis")
 
     async def on_shutdown(self) -> None:
+        self._flow.close()
         await self._publisher.close()
         await self._enrolment.close()
         await self._store.close()
@@ -184,11 +191,8 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1), kept, metrics.came_too_late)
     publisher = KafkaPublisher(bootstrap)
     flow = Flow(pipeline, plan, store, publisher, metrics, model, settings.build, tell=readiness.tell("model"))
-
-    def admit(admission: Admission) -> None:
-        flow.admits = admission if admission else None
-
-    enrolment = Enrolment(plan, settings, store, facts, admit)
+    enrolment = Enrolment(plan, settings, store, facts)
+    flow.admits = enrolment.admits
     serving = "no model" if model is None else f"model {model.name} v{model.version}"
     hooks = FlowHooks(
         flow, metrics, readiness, announcer(f"{pipeline.name}: {serving}, http://{options.web_host}:{web.port}/readyz")
@@ -198,7 +202,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
         [contract(event).topic for event in plan.events],
         flow,
         hooks,
-        [Resources(store, enrolment, publisher, readiness), Watch(enrolment)],
+        [Resources(flow, store, enrolment, publisher, readiness), Watch(enrolment)],
     )
     hooks.app = app
     tune_interpreter()
