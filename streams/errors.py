@@ -7,6 +7,7 @@ StreamError
 ├── CompiledStreamsMissing the pure-Python streams of Faust were loaded
 ├── DeploymentsError       the deployments topic could not be read or written
 ├── DriverError            a test sent what its pipeline does not read, or asked for what is not there
+├── HandlerCancelled       something that a chunk waited for was cancelled, and not by the worker
 ├── PipelineBroken         a pipeline's own module raised an error
 ├── PipelineNotFound       there is no pipeline where the user said
 ├── PositionBeyondLog      a partition ends before the record that is next
@@ -57,6 +58,14 @@ class DeploymentsError(StreamError):
 
 class DriverError(StreamError):
     """A test sent what its pipeline does not read, or asked for what is not there."""
+
+
+class HandlerCancelled(StreamError):
+    def __init__(self, topic: str, partition: int) -> None:
+        super().__init__(
+            f"A chunk of {topic}[{partition}] was cancelled by something other than this worker. It is uncommitted; start the "
+            "worker again, and report this with the log."
+        )
 
 
 class PipelineBroken(StreamError):

@@ -21,6 +21,7 @@ from faust.types import ConsumerMessage
 
 from streams.assignment import AssignmentMixin
 from streams.chunk import TP, Chunk, Chunking, Handler, Hooks
+from streams.errors import HandlerCancelled
 from streams.fetching import ConsumerThread, Fetched
 from streams.progress import Progress, Ticket
 from streams.scheduler import Backlog, oldest
@@ -177,7 +178,9 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
         try:
             await self.chunking.handler(ticket.chunk)
         except asyncio.CancelledError:
-            self.progress.abandon(ticket)
+            task = asyncio.current_task()
+            if self.progress.abandon(ticket) and task is not None and not task.cancelling():
+                await self._crash_after_commit(HandlerCancelled(*ticket.tp))  # not by us: its partition would wait for ever
         except Exception as error:
             if self.progress.abandon(ticket):
                 await self._crash_after_commit(error)

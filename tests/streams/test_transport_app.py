@@ -11,9 +11,10 @@ import pytest
 
 from streams import assignment
 from streams.chunk import TP, Chunk
-from streams.errors import AssignmentTimeout, CompiledStreamsMissing
+from streams.errors import AssignmentTimeout, CompiledStreamsMissing, HandlerCancelled
 from streams.faust_app import NEVER, AppSettings, MicroBatchApp, assert_compiled_streams, create_app
 from streams.transport import Consumer, Transport
+from tests.streams.records import chunk
 
 
 async def ignore(chunk: Chunk) -> None:
@@ -95,3 +96,34 @@ def test_start_positions_that_do_not_come_crash_the_app(loop: asyncio.AbstractEv
     monkeypatch.setattr(assignment.AssignmentMixin, "_seek_all", never)
     loop.run_until_complete(app.consumer.perform_seek())
     assert isinstance(crashed[0], AssignmentTimeout)
+
+
+@pytest.mark.parametrize(
+    ("raised", "crash"),
+    [(ValueError("broken"), ValueError), (asyncio.CancelledError(), HandlerCancelled), (TimeoutError(), TimeoutError)],
+)
+def test_whatever_a_handler_raises_ends_the_worker_and_marks_nothing_done(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, raised: BaseException, crash: type[BaseException]
+) -> None:
+    """Pitfall 3. A cancellation from below would otherwise leave the partition waiting for ever, without a word."""
+
+    async def handler(chunk: Chunk) -> None:
+        raise raised
+
+    app = create_app(AppSettings(app_id="a", bootstrap_servers="b:1"), ["t"], handler)
+    consumer: Consumer = app.consumer
+    crashed: list[BaseException] = []
+
+    async def note(reason: BaseException) -> None:
+        crashed.append(reason)
+
+    async def handle() -> None:
+        ticket = consumer.progress.issue(chunk([b"x"], "t"))
+        consumer.handle(ticket)
+        assert ticket.task is not None
+        await ticket.task
+
+    monkeypatch.setattr(app, "crash", note)
+    loop.run_until_complete(handle())
+    assert [type(error) for error in crashed] == [crash]
+    assert consumer.progress.committable([TP("t", 0)]) == {}
