@@ -6,7 +6,8 @@ an event again decides the same.
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 from featurestore.entities import encode_entity
 from featurestore.events import Bools, EventBatch
 from featurestore.layout import Group
+
+CACHED = 100_000  # entities whose hashes are kept
 
 Admits = Callable[[Group, EventBatch], Bools]  # bool (n,): which events of the batch count in the group
 
@@ -42,21 +45,21 @@ def entity_hash(key: bytes, values: Mapping[str, Any]) -> str:
 class Erasures:
     """The erasure log as a question: is this event of somebody forgotten, and older than the act?
 
-    ``aliases`` has a mapping for each group whose entity has other names in the scored event (``by=`` to ``read_by=``).
+    ``names`` maps a field to all fields that hold the same entities, itself included (``read_by=``); one not named is alone.
     """
 
     key: bytes
     acts: Sequence[Erasure]
-    aliases: Sequence[Mapping[str, str]] = ()
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     _hashes: dict[Any, str] = field(default_factory=dict, repr=False)
 
     def kept(self, batch: EventBatch) -> Bools:
         """bool (n,): False for the events that are to be left out."""
         kept = np.ones(len(batch), dtype=np.bool_)
+        if batch.times.min(initial=np.inf) >= max((act.when for act in self.acts), default=-np.inf):
+            return kept  # nearly always: what is new is younger than every act
         for fields in dict.fromkeys(act.fields for act in self.acts):
-            acts = {
-                act.hash: act.when for act in self.acts if act.fields == fields
-            }  # in order: the newest act of an entity stays
+            acts = {act.hash: act.when for act in self.acts if act.fields == fields}  # the newest of an entity stays
             for columns in self._columns(batch, fields):
                 values = list(zip(*(batch.column(name) for name in columns), strict=True))
                 whens = [acts.get(self._hash(fields, value), -np.inf) for value in values]
@@ -64,16 +67,29 @@ class Erasures:
         return kept
 
     def _columns(self, batch: EventBatch, fields: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """The event's fields that may hold such an entity: under its own names, and under its other ones."""
-        others = [tuple(alias[name] for name in fields) for alias in self.aliases if all(name in alias for name in fields)]
+        """The event's fields that may hold such an entity, under each of its names."""
         there = set(batch.event.__struct_fields__)
-        return [names for names in dict.fromkeys([fields, *others]) if there.issuperset(names)]
+        choices = itertools.product(*(self.names.get(name, (name,)) for name in fields))
+        return [columns for columns in choices if there.issuperset(columns)]
 
     def _hash(self, fields: tuple[str, ...], values: tuple[Any, ...]) -> str:
         found = self._hashes.get((fields, values))
         if found is None:
+            if len(self._hashes) >= CACHED:
+                self._hashes.clear()
             found = self._hashes[fields, values] = entity_hash(self.key, dict(zip(fields, values, strict=True)))
         return found
+
+
+def same_entities(groups: Iterable[Group]) -> dict[str, tuple[str, ...]]:
+    """Which fields hold the same entities, by the groups' ``by=`` and ``read_by=``: each field with all its names, sorted."""
+    names: dict[str, set[str]] = {}
+    for group in groups:
+        for one, other in zip(group.by, group.read_by, strict=True):
+            together = names.get(one, {one}) | names.get(other, {other})
+            for name in together:
+                names[name] = together
+    return {name: tuple(sorted(together)) for name, together in names.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,8 @@ class Admission:
     erasures: Erasures | None = None
 
     def __call__(self, group: Group, batch: EventBatch) -> Bools:
+        if not self:
+            return np.ones(len(batch), dtype=np.bool_)
         counted = np.asarray(batch.times >= self.cuts.get(group.name, -np.inf))
         return counted if self.erasures is None else counted & self.erasures.kept(batch)
 

@@ -70,6 +70,22 @@ def encode_entity(value: Any) -> bytes:
     return str(value).encode()
 
 
+def decode_entity(id: bytes) -> tuple[str, ...]:
+    r"""The fields' texts of an id as stored: encode_entity the other way round.
+
+    >>> decode_entity(b'JFK|a\\|b')
+    ('JFK', 'a|b')
+    """
+    parts, escaped = [""], False
+    for character in id.decode():
+        if character == "|" and not escaped:
+            parts.append("")
+        elif character != "\\" or escaped:
+            parts[-1] += character
+        escaped = character == "\\" and not escaped
+    return tuple(parts)
+
+
 def shard_of(id: bytes, shards: int) -> int:
     """The shard an entity lives in: CRC-32 of its id, the same in every process and version."""
     return zlib.crc32(id) % shards

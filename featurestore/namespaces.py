@@ -51,6 +51,7 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     shards: int
     topic: str
     by: tuple[str, ...]
+    read_by: tuple[str, ...]
     windows: tuple[str, ...]
     doubles: int
     topic_id: str | None
@@ -75,6 +76,7 @@ def entry(plan: FeaturePlan, group: Group, topic_id: str | None, now: float, bac
         shards=plan.shards,
         topic=group.topic,
         by=group.by,
+        read_by=group.read_by,
         windows=tuple(group.on.windows),
         doubles=group.length,
         topic_id=topic_id,

@@ -3,11 +3,11 @@
 import hashlib
 import hmac
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
-from featurestore.admission import Erasure, Erasures
+from featurestore.admission import Erasure, Erasures, same_entities
 from featurestore.plan import FeaturePlan
 from streams.errors import AuditError, SettingsError
 from streams.settings import ENVIRONMENT, Settings
@@ -24,7 +24,7 @@ FORGET = "forget"
 class Act(msgspec.Struct, frozen=True, kw_only=True):
     """One act. ``fields`` name the entity, ``hash`` is HMAC-SHA-256 of its fields and values under the key that ``key_id`` tells.
 
-    ``when`` is in seconds since the epoch, UTC: events of the entity from before it count no more. ``states`` were deleted.
+    ``when`` is in seconds since the epoch, UTC: events of the entity from before it count no more.
     Fields are only ever added, with defaults.
     """
 
@@ -38,7 +38,6 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     when: float
     why: str
     namespaces: list[str]
-    states: int
 
 
 def key_id(key: bytes) -> str:
@@ -88,9 +87,4 @@ def erasures(settings: Settings, plan: FeaturePlan) -> Erasures | None:
     if not acts:
         return None
     key = required_key(settings, acts)
-    return Erasures(key, [Erasure(act.fields, act.hash, act.when) for act in acts], aliases(plan))
-
-
-def aliases(plan: FeaturePlan) -> list[Mapping[str, str]]:
-    """For each group whose entity is called otherwise in the scored event, its fields' names there."""
-    return [dict(zip(group.by, group.read_by, strict=True)) for group in plan.groups if group.by != group.read_by]
+    return Erasures(key, [Erasure(act.fields, act.hash, act.when) for act in acts], same_entities(plan.groups))

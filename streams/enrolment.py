@@ -7,20 +7,23 @@ topic is the one that was counted before. Afterwards, every few seconds: the nam
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import time
 from typing import Any
 
 from mode import Service
 
-from featurestore.admission import Admission
+from featurestore.admission import Admission, Erasures
 from featurestore.errors import NamespaceError, TopicReplacedError
-from featurestore.events import Source
+from featurestore.events import Bools, EventBatch, Source
+from featurestore.layout import Group
 from featurestore.namespaces import Namespace, Namespaces, is_shared, replaced
 from featurestore.plan import FeaturePlan
 from featurestore.redis_client import connect
 from featurestore.store import Store
+from streams.audit import TOPIC as AUDIT
 from streams.audit import erasures
+from streams.chunk import TP
 from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts
@@ -47,16 +50,19 @@ def ttl_ms(plan: FeaturePlan, retention_ms: Mapping[str, int | None]) -> dict[st
 
 
 class Enrolment:
-    """Enters a pipeline's namespaces, then watches; `admit` is told which events count, before the first of them is read."""
+    """Enters a pipeline's namespaces, then watches."""
 
-    def __init__(
-        self, plan: FeaturePlan, settings: Settings, store: Store, facts: TopicFacts, admit: Callable[[Admission], None]
-    ) -> None:
-        self._plan, self._settings, self._store, self._facts, self._admit = plan, settings, store, facts, admit
+    def __init__(self, plan: FeaturePlan, settings: Settings, store: Store, facts: TopicFacts) -> None:
+        self._plan, self._settings, self._store, self._facts = plan, settings, store, facts
         self._client = connect(settings.redis)
         self._namespaces = Namespaces(self._client)
         self._topics = list(dict.fromkeys(group.topic for group in plan.groups if not is_shared(plan, group)))
         self._ids: dict[str, str] = {}
+        self._admission, self._acts = Admission(), 0
+
+    def admits(self, group: Group, batch: EventBatch) -> Bools:
+        """Which events count in a group: known from `enter` on, before the first of them is read."""
+        return self._admission(group, batch)
 
     async def enter(self) -> None:
         """Raises what makes these namespaces unfit, with the remedy."""
@@ -66,9 +72,17 @@ class Enrolment:
             await self._check_backfill(entry)
         await self._say_used()
         cuts = {name: entry.backfill.cut for name, entry in entries.items() if entry.backfill and entry.backfill.cut is not None}
-        self._admit(Admission(cuts, await asyncio.to_thread(self._erasures)))
+        self._admission = Admission(cuts)
+        await self._read_acts()
 
-    def _erasures(self) -> Any:
+    async def _read_acts(self) -> None:
+        """Takes in whom the audit topic says to forget, where it has grown."""
+        end = await asyncio.to_thread(lambda: sum(self._facts.ends([TP(AUDIT, 0)]).values()))
+        if end != self._acts:
+            self._admission = Admission(self._admission.cuts, await asyncio.to_thread(self._erasures))
+            self._acts = end
+
+    def _erasures(self) -> Erasures | None:
         """Without the key old events of the forgotten cannot be told apart; only a store that lost data would meet them again."""
         try:
             return erasures(self._settings, self._plan)
@@ -89,9 +103,10 @@ class Enrolment:
             )
 
     async def check(self) -> None:
-        """TopicReplacedError where a topic was created anew; says that the namespaces are in use."""
+        """TopicReplacedError where a topic was created anew; takes in erasures; says that the namespaces are in use."""
         try:
             today = await asyncio.to_thread(self._facts.ids, self._topics)
+            await self._read_acts()
         except StreamError as away:
             log.warning("topics could not be checked: %s", away)
             today = {}

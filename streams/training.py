@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestore import offline
+from featurestore.admission import Erasures, picked
 from featurestore.definitions import seconds
 from featurestore.errors import HistoryError
 from featurestore.parquet import read_history
@@ -37,16 +38,24 @@ class Registered:
 
 
 def train_pipeline(
-    pipeline: Pipeline, data: Path, first: float, last: float, seed: int, progress: Progress = quiet
+    pipeline: Pipeline,
+    data: Path,
+    first: float,
+    last: float,
+    seed: int,
+    progress: Progress = quiet,
+    erased: Erasures | None = None,
 ) -> TrainedModel:
     """Features by the kernel, labels joined by id, a model: from the Parquet files in `data`, first <= event time < last.
 
-    HistoryError or TrainingRefusedError say why not.
+    Events that `erased` says are of forgotten entities are left out. HistoryError or TrainingRefusedError say why not.
     """
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     events = list(dict.fromkeys([*plan.history_events, pipeline.label.event]))
     batches = read_history(data, events, first, last, lambda topic, row, rows: progress(f"reading {topic}", row, rows))
-    if not any(batch.event is pipeline.score for batch in batches):
+    if erased is not None:
+        batches = [picked(batch, erased.kept(batch)) for batch in batches]
+    if not any(batch.event is pipeline.score and len(batch) for batch in batches):
         raise HistoryError(f"{data} has no {pipeline.score.__name__} in the time asked for; check --from and --to (UTC)")
     progress("computing features", 0, 1)
     history = offline.compute(plan, [batch for batch in batches if batch.event in plan.history_events])

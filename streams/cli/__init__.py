@@ -17,6 +17,7 @@ COMMANDS = {
     "worker": ("worker", "Score events until a signal."),
     "backfill": ("backfill", "Fill the state of changed features while workers serve."),
     "features": ("features", "List, show and drop online features."),
+    "forget": ("forget", "Forget an entity: its features, and its old events."),
     "produce": ("produce", "Send events from a file to their topic."),
     "tail": ("tail", "Watch predictions or dead letters as they come."),
 }

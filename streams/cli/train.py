@@ -39,8 +39,11 @@ def train(
     """Train a PIPELINE's model on recorded history and register it.
 
     Features come from the kernel that serves them. The newest fifth of the labelled events validates, with a gap of the label's
-    maturity before it. Refused, with the reason: too few labels, one class, infinite features.
+    maturity before it. Refused, with the reason: too few labels, one class, infinite features. With KAFKA_BOOTSTRAP_SERVERS set,
+    events of forgotten entities (tidegate forget) are left out.
     """
+    from streams.audit import erasures
+    from streams.cli.check import check_pipeline
     from streams.training import promote, register, train_pipeline
 
     with told_plainly():
@@ -48,8 +51,9 @@ def train(
         if promoted:
             assert settings.kafka  # a missing address is told before the training, not after
         found = load_pipeline(pipeline)
+        erased = erasures(settings, check_pipeline(found)) if settings.bootstrap_servers else None
         with steps(Console(stderr=True)) as progress:
-            trained = train_pipeline(found, data, _utc(first, 0.0), _utc(last, float("inf")), seed, progress)
+            trained = train_pipeline(found, data, _utc(first, 0.0), _utc(last, float("inf")), seed, progress, erased)
         registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
         for name, value in trained.metrics.items():
             click.echo(f"{name:<24}{value:.4f}")

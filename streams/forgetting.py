@@ -1,0 +1,154 @@
+"""Forgets an entity: deletes its states, keeps the act for good as a keyed hash, and tells what remains elsewhere.
+
+In this order: the act is written, then the states are deleted, then, once running workers have taken the act in, deleted again,
+because until then a worker may still have merged events from before the act.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from featurestore.admission import entity_hash, same_entities
+from featurestore.entities import decode_entity, encode_entity, shard_of
+from featurestore.errors import NamespaceError
+from featurestore.events import contract
+from featurestore.namespaces import Namespace, Namespaces, is_shared
+from featurestore.plan import FeaturePlan, compile_plan
+from featurestore.redis_client import Client
+from scorer.pipeline import Pipeline
+from streams.audit import FORGET, TOPIC, Act, key_id, read_acts, required_key, write_act
+from streams.enrolment import CHECK_SECONDS
+from streams.inspection import escaped
+from streams.outputs import TopicNames
+from streams.settings import Settings
+from streams.topic_facts import TopicFacts
+
+TAKEN_IN_SECONDS = CHECK_SECONDS + 3.0  # workers look every CHECK_SECONDS, and finish the chunk in hand
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """A topic that may still hold the entity: ``until`` in seconds since the epoch, None for ever (or as long as Kafka likes)."""
+
+    topic: str
+    what: str
+    until: float | None
+
+
+@dataclass(slots=True)
+class Forgotten:
+    """What was done. ``states`` deleted by namespace; ``elsewhere`` other pipelines that keep groups which this one reads."""
+
+    act: Act
+    states: dict[str, int] = field(default_factory=dict)
+    remains: list[Remains] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+
+async def forget(
+    pipeline: Pipeline,
+    settings: Settings,
+    client: Client,
+    entity: Mapping[str, str],
+    who: str,
+    why: str,
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Forgotten:
+    """Forgets everything from before now. NamespaceError where no group is keyed by the entity; SettingsError without a key."""
+    plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
+    names, namespaces = same_entities(plan.groups), Namespaces(client)
+    key = required_key(settings, await asyncio.to_thread(read_acts, settings.kafka))
+    entries = [entry for entry in (await namespaces.all()).values() if entry.pipeline == pipeline.name]
+    keyed = [entry for entry in entries if _places(entry.by, entity, names) is not None]
+    if not keyed and all(_places(group.by, entity, names) is None for group in plan.groups):
+        raise NamespaceError(f"no group of {plan.pipeline} is keyed by {', '.join(entity)}; see: tidegate features list")
+    act = _act(plan, entity, key, who, why, [entry.name for entry in keyed])
+    await asyncio.to_thread(write_act, settings.kafka, act)
+    done = Forgotten(act)
+    await _delete(client, keyed, entity, names, done)
+    if await namespaces.used([entry.name for entry in keyed]):
+        await wait(TAKEN_IN_SECONDS)
+        await _delete(client, keyed, entity, names, done)
+    # Labels that wait to be joined are deleted here as well, once there are any: they will lie in Redis beside the states.
+    done.elsewhere = sorted({plan.shared[group.name] for group in plan.groups if is_shared(plan, group)})
+    done.remains = await asyncio.to_thread(remains, pipeline, plan, TopicFacts(settings.kafka), time.time())
+    return done
+
+
+def _act(plan: FeaturePlan, entity: Mapping[str, str], key: bytes, who: str, why: str, namespaces: list[str]) -> Act:
+    return Act(
+        act=FORGET,
+        act_id=uuid.uuid4().hex,
+        pipeline=plan.pipeline,
+        fields=tuple(sorted(entity)),
+        hash=entity_hash(key, entity),
+        key_id=key_id(key),
+        who=who,
+        when=time.time(),
+        why=why,
+        namespaces=namespaces,
+    )
+
+
+def _places(by: Sequence[str], entity: Mapping[str, str], names: Mapping[str, Sequence[str]]) -> dict[int, str] | None:
+    """Which values the entity has at which of a group's fields; None where a field of it is not among them."""
+    out: dict[int, str] = {}
+    for name, value in entity.items():
+        at = [place for place, field in enumerate(by) if field in names.get(name, (name,))]
+        if not at:
+            return None
+        out |= dict.fromkeys(at, value)
+    return out
+
+
+async def _delete(
+    client: Client, entries: list[Namespace], entity: Mapping[str, str], names: Mapping[str, Sequence[str]], done: Forgotten
+) -> None:
+    for entry in entries:
+        places = _places(entry.by, entity, names)
+        assert places is not None
+        if len(places) == len(entry.by):
+            keys = [_key(entry, tuple(places[i] for i in range(len(entry.by))))]
+        else:
+            keys = await _found(client, entry, places)
+        answers = await client.execute([("UNLINK", key) for key in keys]) if keys else []
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        done.states[entry.name] = done.states.get(entry.name, 0) + sum(answers)
+
+
+def _key(entry: Namespace, values: tuple[str, ...]) -> bytes:
+    id = encode_entity(values if len(values) > 1 else values[0])
+    return b"{%s:%d}:e:%s" % (entry.name.encode(), shard_of(id, entry.shards), id)
+
+
+async def _found(client: Client, entry: Namespace, places: Mapping[int, str]) -> list[bytes]:
+    """The states of entities of several fields that hold these values: found by looking at all of them."""
+    keys = []
+    async for key in client.scan(b"{%s:*}:e:*" % escaped(entry.name.encode())):
+        values = decode_entity(key.split(b"}:e:", 1)[1])
+        if all(values[place] == value for place, value in places.items()):
+            keys.append(key)
+    return keys
+
+
+def remains(pipeline: Pipeline, plan: FeaturePlan, topics: TopicFacts, now: float) -> list[Remains]:
+    """The pipeline's topics that may hold the entity, and until when by their retention, if nothing new comes."""
+    names = TopicNames.of(pipeline.name)
+    sources = dict.fromkeys([contract(event).topic for event in [*plan.events, pipeline.label.event]])
+    what = dict.fromkeys(sources, "source events") | {
+        names.predictions: "predictions",
+        names.features: "served vectors",
+        names.dead_letters: "dead letters",
+    }
+    kept = topics.retention_ms(what)
+    there = {tp.topic for tp in topics.partitions(what)}
+    out = []
+    for topic, content in what.items():
+        if topic in there:
+            milliseconds = kept[topic]
+            out.append(Remains(topic, content, None if milliseconds is None else now + milliseconds / 1000))
+    return [*out, Remains(TOPIC, "this act, the entity as a keyed hash", None)]

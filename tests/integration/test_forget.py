@@ -1,0 +1,95 @@
+"""`tidegate forget`: the entity's states are gone from every group, its old events come back by no way, and the act is kept."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+import redis
+
+from featurestore.admission import picked
+from streams.audit import Act, erasures
+from tests.integration.shop import Shop, batch, trade
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+TILES = 6
+
+
+@pytest.fixture
+def shop(kafka: str, redis_url: str, redis_client: redis.Redis, tmp_path: Path, unique: Callable[[str], str]) -> Iterator[Shop]:
+    """A shop with 700 events counted, as workers left them."""
+    made = Shop(kafka, redis_url, tmp_path, unique("shop"))
+    made.send(trade(made.pipeline(TILES), 0, 700))
+    made.commit_as_if_served()
+    assert made.call("backfill", made.file(TILES)).exit_code == 0
+    yield made
+    made.stop()
+
+
+def of(event: Any) -> str | None:
+    found: str | None = getattr(event, "user", None) or getattr(event, "buyer", None)
+    return found
+
+
+def test_the_entity_is_gone_from_every_group_under_every_name(shop: Shop) -> None:
+    events, before = trade(shop.pipeline(TILES), 0, 700), shop.states(TILES)
+    forgotten = shop.call("forget", shop.file(TILES), "user=u7", "--yes", "--why", "request 1")
+    assert forgotten.exit_code == 0, forgotten.output
+    after, without = shop.states(TILES), shop.expected(TILES, [event for event in events if of(event) != "u7"])
+    assert after == without  # its states alone are gone, also those keyed with a shop, and by buyer, which user is read by
+    assert {group: len(before[group]) - len(after[group]) for group in after} == {
+        "sale_by_user": 1,
+        "sale_by_user_shop": len({event.shop for event in events if getattr(event, "user", None) == "u7"}),
+        "refund_by_buyer": 1,
+    }
+    assert "u7" not in forgotten.output
+    for words in (f"{shop.name}.sales ", "source events, until 20", "tidegate.audit", "for ever"):
+        assert words in forgotten.output
+
+
+def test_old_events_come_back_by_no_way(shop: Shop) -> None:
+    """Not by a backfill into new namespaces, from Kafka or Parquet, nor in training; later events count."""
+    events = trade(shop.pipeline(TILES), 0, 700)
+    assert shop.call("forget", shop.file(TILES), "user=u7", "--yes").exit_code == 0
+    kept = [event for event in events if of(event) != "u7"]
+    assert shop.call("backfill", shop.file(12)).exit_code == 0
+    assert shop.states(12) == shop.expected(12, kept)
+    assert shop.call("backfill", shop.file(24), "--from", str(shop.write_history(events))).exit_code == 0
+    assert shop.states(24) == shop.expected(24, kept)
+    erased = erasures(shop.settings, shop.plan(TILES))
+    assert erased is not None
+    sales = [event for event in events if hasattr(event, "user")]
+    whole = batch(type(sales[0]), [msgspec.to_builtins(event) for event in sales])
+    assert {event.id for event in picked(whole, erased.kept(whole)).events} == {event.id for event in sales if event.user != "u7"}
+    later = batch(type(sales[0]), [msgspec.to_builtins(event) | {"at": 4e9} for event in sales])
+    assert erased.kept(later).all()
+
+
+def test_without_the_key_nothing_is_forgotten_and_nothing_filled(shop: Shop) -> None:
+    before = shop.states(TILES)
+    refused = shop.call("forget", shop.file(TILES), "user=u7", "--yes", TIDEGATE_HASH_KEY=None)
+    assert (refused.exit_code, "TIDEGATE_HASH_KEY is not set" in refused.output) == (1, True)
+    assert "openssl rand -hex 32" in refused.output
+    assert shop.states(TILES) == before
+    assert shop.call("forget", shop.file(TILES), "user=u7", "--yes").exit_code == 0
+    for key, words in ((None, "is not set"), ("another", "is not the key that entities were forgotten under")):
+        found = shop.call("backfill", shop.file(12), TIDEGATE_HASH_KEY=key)
+        assert (found.exit_code, words in found.output) == (1, True)
+    unknown = shop.call("forget", shop.file(TILES), "country=DE", "--yes")
+    assert (unknown.exit_code, "is keyed by country" in unknown.output) == (1, True)
+
+
+def test_the_act_is_kept_as_its_schema_says(shop: Shop) -> None:
+    assert shop.call("forget", shop.file(TILES), "user=u7,shop=m1", "--yes", "--who", "ann").exit_code == 0
+    acts = [json.loads(value) for _, _, value in shop.records("tidegate.audit")]
+    act = next(act for act in acts if act["pipeline"] == shop.name)
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "audit.json").read_text())
+    jsonschema.validate(act, schema)
+    assert schema == msgspec.json.schema(Act)
+    assert (act["act"], act["fields"], act["who"]) == ("forget", ["shop", "user"], "ann")
+    assert "u7" not in json.dumps(act)
+    assert b"u7|m1" not in shop.states(TILES)["sale_by_user_shop"]
+    assert b"u7" in shop.states(TILES)["sale_by_user"]  # only the pair was named
