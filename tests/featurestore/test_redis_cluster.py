@@ -81,7 +81,8 @@ def test_a_slot_that_moves_is_followed(whole: EmbeddedCluster) -> None:
         before = len(retries)
         await add(store, 400, 200, users=60)
         assert len(retries) == before  # MOVED says where to, and is followed at once
-        assert await dumps(store) == offline.compute(PLAN, [batch(sales(0, 400)), batch(sales(400, 200, 60), first_offset=400)]).states
+        batches = [batch(sales(0, 400)), batch(sales(400, 200, 60), first_offset=400)]
+        assert await dumps(store) == offline.compute(PLAN, batches).states
 
     run(whole, body)
 
