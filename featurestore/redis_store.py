@@ -1,7 +1,7 @@
 """States in Redis or Valkey: one MGET a shard to read, one script a shard to merge, each set of calls one round trip (a node).
 
 Keys of one shard share the hash tag ``{namespace:shard}``. An entity's state is ``{namespace:shard}:e:<entity id>``, a fence
-``{namespace:shard}:f:<topic>:<partition>``. What a merge does is in merge.lua.
+``{namespace:shard}:f:<topic>:<partition>``. What a merge does is in merge.lua; one without deltas, in fence_moves.py.
 """
 
 import itertools
@@ -19,6 +19,7 @@ from redis.exceptions import ResponseError
 from featurestore import kernel
 from featurestore.errors import LayoutError, StoreConfigError
 from featurestore.events import Floats, Ints, Source
+from featurestore.fence_moves import FENCES_SCRIPT, FenceMoves
 from featurestore.layout import Group
 from featurestore.redis_client import Command, connect, sha
 from featurestore.store import NEVER, UNREAD, Merge, OnDropped, Read, States, nobody_asks
@@ -48,8 +49,9 @@ class RedisStore:
         ttl_ms: Mapping[str, int | None] = MappingProxyType({}),
         on_dropped: OnDropped = nobody_asks,
     ) -> None:
-        self._client = connect(url, [MERGE_SCRIPT], on_retry)
+        self._client = connect(url, [MERGE_SCRIPT, FENCES_SCRIPT], on_retry)
         self._shards, self._on_dropped = shards, on_dropped
+        self._moves = FenceMoves(shards, self._fence_key, self._execute)
         self._ttl_ms = ttl_ms
 
     async def check(self) -> None:
@@ -113,6 +115,8 @@ class RedisStore:
         return States(states, fences)
 
     async def merge(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
+        if not any(len(merge.entities) for merge in merges):
+            return await self._moves.move(source, merges)
         commands = [command for merge in merges for command in self._merge_commands(source, merge)]
         answers = iter(await self._execute(commands))
         found = [np.full(self._shards, UNREAD, dtype=np.int64) for _ in merges]

@@ -6,6 +6,7 @@ Publishing before merging means: a merged event has been predicted, and an event
 not contain it. What the steps do lies in codec, featurestore, serving, outputs and publisher; who calls this is worker.py.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import time
@@ -91,8 +92,10 @@ class Flow:
         lacks something of the partition.
         """
         ours = {tp: (self._sessions[tp], offset) for tp, offset in offsets.items() if tp in self._sessions}
-        settled = [tp for tp, (session, offset) in ours.items() if await self._policy.settle(session, offset)]
-        return {tp: offset for tp, (session, offset) in ours.items() if tp in settled and offset >= session.committed}
+        # At once: the store moves the fences of all partitions in one round trip.
+        settled = await asyncio.gather(*(self._policy.settle(session, offset) for session, offset in ours.values()))
+        pairs = zip(ours.items(), settled, strict=True)
+        return {tp: offset for (tp, (session, offset)), may in pairs if may and offset >= session.committed}
 
     async def __call__(self, chunk: Chunk) -> None:
         """Takes one chunk all the way; returns when its offset may be committed. What it raises must stop the worker."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from featurestore import offline
 from featurestore.compute import accumulated, group_chunk
+from featurestore.entities import NO_ENTITIES
 from featurestore.events import Event, EventBatch, Source
 from featurestore.memory_store import MemoryStore
 from featurestore.redis_store import RedisStore
@@ -258,3 +259,44 @@ def test_of_events_of_one_time_the_last_by_position_wins(run: Run) -> None:
     assert run(body) == [2.0, 3.0]
     order = [high, low]
     assert run(body) == [3.0, 3.0]
+
+
+def test_fences_of_many_sources_move_at_once(run: Run) -> None:
+    """Merges without entities, asked for at the same time, each move their own source's fences and no others, if as expected."""
+    sources = [Source("sales", partition) for partition in range(50)]
+
+    def move(number: int, expected: int, new: int) -> Merge:
+        shards = list(range(number % PLAN.shards, PLAN.shards))
+        return Merge(
+            SPACE, GROUP, NO_ENTITIES, np.empty((0, GROUP.length)), shards, np.full(PLAN.shards, expected, dtype=np.int64), new
+        )
+
+    async def body(store: Store) -> None:
+        first = await asyncio.gather(*(store.merge(source, [move(i, NEVER, i)]) for i, source in enumerate(sources)))
+        again = await asyncio.gather(*(store.merge(source, [move(i, i - i % 2, 100)]) for i, source in enumerate(sources)))
+        for number, source in enumerate(sources):
+            (fences,) = await store.fences([SPACE], source)
+            skipped, merged = fences[: number % PLAN.shards], fences[number % PLAN.shards :]
+            assert (skipped == NEVER).all()
+            assert (merged == (number if number % 2 else 100)).all()  # odd ones expected another fence
+            assert (first[number][0][number % PLAN.shards :] == NEVER).all()
+            assert (first[number][0][: number % PLAN.shards] == UNREAD).all()
+            assert (again[number][0][number % PLAN.shards :] == number).all()
+
+    run(body)
+
+
+def test_moves_of_one_fence_at_the_same_time_follow_one_another(run: Run) -> None:
+    """Of two that expect the same, one moves the fence, and the other finds it moved."""
+
+    async def body(store: Store) -> None:
+        moves = [
+            Merge(SPACE, GROUP, NO_ENTITIES, np.empty((0, GROUP.length)), [0], np.full(PLAN.shards, NEVER, dtype=np.int64), new)
+            for new in (10, 20)
+        ]
+        found = await asyncio.gather(*(store.merge(SOURCE, [move]) for move in moves))
+        (fences,) = await store.fences([SPACE], SOURCE)
+        assert sorted(int(one[0][0]) for one in found) in ([NEVER, 10], [NEVER, 20])
+        assert int(fences[0]) == (10 if int(found[0][0][0]) == NEVER else 20)
+
+    run(body)
