@@ -68,7 +68,8 @@ class Session:
         if log_end is not None and highest >= log_end:
             raise FenceBeyondLogError(
                 f"{self.source.topic}/{self.source.partition} ends at {log_end}, but the feature store counted events up to "
-                f"{highest}: the topic was created anew; drop the namespaces of {self._plan.pipeline}, or restore the topic"
+                f"{highest}: the topic was created anew. Restore the topic, or begin anew: stop the workers, then "
+                f"tidegate features drop {' '.join(self._plan.namespace(group) for group in self._written)}"
             )
         self._assume(committed)
         self.predicted_to = max(highest, self.predicted_to)

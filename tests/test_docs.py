@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from scorer.deployments import Deployment
+from streams.audit import Act
 from streams.cli.check import check_pipeline
 from streams.loading import load_pipeline
 from streams.records import REASONS, Prediction, PredictionPart, PredictionRest, json_schemas
@@ -25,9 +26,10 @@ def schema(name: str) -> dict[str, object]:
     return loaded
 
 
-@pytest.mark.parametrize("name", ["predictions", "dead-letters", "deployments"])
+@pytest.mark.parametrize("name", ["predictions", "dead-letters", "deployments", "audit"])
 def test_committed_schemas_are_the_codes(name: str) -> None:
-    assert schema(name) == (json_schemas() | {"deployments": msgspec.json.schema(Deployment)})[name]
+    others = {"deployments": msgspec.json.schema(Deployment), "audit": msgspec.json.schema(Act)}
+    assert schema(name) == (json_schemas() | others)[name]
 
 
 def test_live_records_keep_their_schemas() -> None:

@@ -50,6 +50,12 @@ def test_check_refuses_a_wrong_pipeline_in_one_sentence(tmp_path: Path) -> None:
         (("produce", PIPELINE_FILE, "--event", "Departure", "-"), "KAFKA_BOOTSTRAP_SERVERS is not set"),
         (("produce", PIPELINE_FILE, "--event", "Nothing", "-"), "choose one of Departure, Arrival, Weather"),
         (("worker", "nowhere.py"), "there is no file"),
+        (("backfill", PIPELINE_FILE), "KAFKA_BOOTSTRAP_SERVERS is not set"),
+        (("features", "list", "--all"), "KAFKA_BOOTSTRAP_SERVERS is not set"),
+        (("features", "show", PIPELINE_FILE, "origin=JFK"), "REDIS_URL is not set"),
+        (("features", "drop", "nothing"), "KAFKA_BOOTSTRAP_SERVERS is not set"),
+        (("forget", PIPELINE_FILE, "origin"), "'origin' names no entity; write FIELD=VALUE"),
+        (("forget", PIPELINE_FILE, "origin=JFK"), "KAFKA_BOOTSTRAP_SERVERS is not set"),
     ],
 )
 def test_a_missing_address_or_name_is_one_sentence(arguments: tuple[str, ...], words: str) -> None:
@@ -131,3 +137,22 @@ def test_an_address_without_a_scheme_is_one_sentence() -> None:
 def test_promote_asks_for_kafka_before_it_trains(tmp_path: Path) -> None:
     found = call("train", PIPELINE_FILE, "--data", str(tmp_path), "--promote")
     assert "KAFKA_BOOTSTRAP_SERVERS is not set" in found.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("backfill", PIPELINE_FILE, "--until", "2013-02-01"), "--until and --allow-gap go with --from FOLDER"),
+        (("backfill", PIPELINE_FILE, "--from", "nowhere"), "there is no such folder"),
+        (("features", "list"), "name a pipeline's file, or --all"),
+    ],
+)
+def test_options_that_contradict_each_other_are_said_so(arguments: tuple[str, ...], words: str) -> None:
+    found = call(*arguments)
+    assert (found.exit_code, words in found.output) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["list", "show", "drop"])
+def test_the_help_of_features_teaches_with_examples(name: str) -> None:
+    found = call("features", name, "--help")
+    assert f"tidegate features {name}" in found.output.split("Example")[1]

@@ -1,0 +1,128 @@
+"""A worker's standing in the feature store: what it enters, what it refuses, and what it notices while it runs."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from confluent_kafka.admin import NewTopic
+
+from featurestore.errors import NamespaceError, TopicReplacedError
+from featurestore.plan import FeaturePlan
+from featurestore.redis_store import RedisStore
+from streams.enrolment import Enrolment, ttl_ms
+from tests.integration.replay import wait_for
+from tests.integration.shop import Shop, batch, trade
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+TILES = 6
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def shop(kafka: str, redis_url: str, redis_client: redis.Redis, tmp_path: Path, unique: Callable[[str], str]) -> Shop:
+    return Shop(kafka, redis_url, tmp_path, unique("shop"))
+
+
+def enrolled(shop: Shop, then: Callable[[Enrolment], Coroutine[Any, Any, None]], plan: FeaturePlan | None = None) -> None:
+    """Enters as a worker does, then does what is asked."""
+
+    async def whole() -> None:
+        wanted = plan or shop.plan(TILES)
+        store = RedisStore(shop.redis, wanted.shards)
+        enrolment = Enrolment(wanted, shop.settings, store, shop.facts())
+        try:
+            await enrolment.enter()
+            await then(enrolment)
+        finally:
+            await enrolment.close()
+            await store.close()
+
+    asyncio.run(whole())
+
+
+async def nothing(_: Enrolment) -> None:
+    pass
+
+
+def create_anew(shop: Shop, topic: str) -> None:
+    shop.admin.delete_topics([topic])[topic].result(30)
+    wait_for(lambda: topic not in shop.facts().ids([topic]), 30, "the topic is gone")
+    shop.admin.create_topics([NewTopic(topic, 3, 1)])[topic].result(30)
+    wait_for(lambda: topic in shop.facts().ids([topic]), 30, "the topic is there again")
+
+
+def test_a_topic_created_anew_is_noticed_while_running_and_at_start(shop: Shop) -> None:
+    """Also one that is longer than the old one was, whose fences look sound."""
+    shop.send(trade(shop.pipeline(TILES), 0, 10))
+
+    async def replace_the_topic(enrolment: Enrolment) -> None:
+        await enrolment.check()
+        await asyncio.to_thread(create_anew, shop, f"{shop.name}.sales")
+        await asyncio.to_thread(shop.send, trade(shop.pipeline(TILES), 0, 100))
+        with pytest.raises(TopicReplacedError, match="was created anew"):
+            await enrolment.check()
+
+    enrolled(shop, replace_the_topic)
+    with pytest.raises(TopicReplacedError, match=rf"tidegate features drop {shop.name}\.sale_by_user\.v1\.\w+ {shop.name}\."):
+        enrolled(shop, nothing)
+
+
+def test_a_topic_that_is_away_for_a_moment_stops_nobody(shop: Shop) -> None:
+    async def delete_the_topic(enrolment: Enrolment) -> None:
+        shop.admin.delete_topics([f"{shop.name}.refunds"])[f"{shop.name}.refunds"].result(30)
+        await enrolment.check()
+
+    enrolled(shop, delete_the_topic)
+
+
+def test_another_number_of_shards_is_refused(shop: Shop) -> None:
+    enrolled(shop, nothing)
+    with pytest.raises(NamespaceError, match=r"made with 4 shards, .* declares 8"):
+        enrolled(shop, nothing, replace(shop.plan(TILES), shards=8))
+
+
+def test_an_unfinished_file_is_refused_though_its_entry_says_done(shop: Shop, redis_client: redis.Redis) -> None:
+    """Redis may have lost merges of the file and kept the entry: the fences are what counts."""
+    plan = shop.plan(TILES)
+    shop.send(trade(shop.pipeline(TILES), 0, 100))
+    shop.commit_as_if_served()
+    history = shop.write_history(trade(shop.pipeline(TILES), 0, 100))
+    assert shop.call("backfill", shop.file(TILES), "--from", str(history)).exit_code == 0
+    enrolled(shop, nothing)
+    users = plan.namespace(plan.groups[0])
+    redis_client.set(f"{{{users}:2}}:f:parquet:{shop.name}.sales:0", 3)
+    with pytest.raises(NamespaceError, match="run the same tidegate backfill again"):
+        enrolled(shop, nothing)
+
+
+def test_running_workers_take_an_erasure_in(shop: Shop) -> None:
+    events = trade(shop.pipeline(TILES), 0, 100)
+    sales = [event for event in events if hasattr(event, "user")]
+    plan = shop.plan(TILES)
+    whole = batch(plan.groups[0].on.event, [{name: getattr(e, name) for name in e.__struct_fields__} for e in sales])
+
+    async def forget(enrolment: Enrolment) -> None:
+        assert enrolment.admits(plan.groups[0], whole).all()
+        forgotten = await asyncio.to_thread(shop.call, "forget", shop.file(TILES), f"user={sales[1].user}", "--yes")
+        assert forgotten.exit_code == 0, forgotten.output
+        await enrolment.check()
+        admitted = enrolment.admits(plan.groups[0], whole)
+        assert admitted.tolist() == [event.user != sales[1].user for event in sales]
+
+    began = time.monotonic()
+    enrolled(shop, forget)
+    assert time.monotonic() - began > 10  # the command waited for the worker and deleted once more
+
+
+def test_states_live_for_their_horizon_and_the_topics_retention(shop: Shop) -> None:
+    plan = shop.plan(TILES)
+    kept = ttl_ms(plan, {f"{shop.name}.sales": DAY_MS, f"{shop.name}.refunds": None})
+    assert kept["refund_by_buyer"] is None
+    assert kept["sale_by_user"] == DAY_MS + 1000 * plan.groups[0].horizon_seconds > DAY_MS + 600_000
+    found = shop.facts().retention_ms([f"{shop.name}.sales", "tidegate.none"])
+    assert found == {f"{shop.name}.sales": 7 * DAY_MS, "tidegate.none": None}
