@@ -1,4 +1,4 @@
-"""Faust's pitfalls at micro-batch speed: each has its answer and tests in docs/decisions.md; tests that stand nowhere else are here."""
+"""Faust's pitfalls at micro-batch speed: the tests of each that stand nowhere else, and that docs/decisions.md names real ones."""
 
 from __future__ import annotations
 

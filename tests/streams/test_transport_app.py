@@ -75,6 +75,7 @@ def test_acknowledgements_do_not_make_offsets_committable(app: MicroBatchApp) ->
     consumer: Consumer = app.consumer
     consumer._acked[TP("t", 0)].append(99)
     consumer._acked_index[TP("t", 0)].add(99)
+    assert consumer._filter_committable_offsets([TP("t", 0)]) == {}
     pending = consumer._filter_tps_with_pending_acks()
     assert consumer._filter_committable_offsets(pending) == {}
     assert not consumer._acked[TP("t", 0)]
