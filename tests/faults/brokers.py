@@ -159,6 +159,7 @@ def topic_deleted(run: Run) -> None:
             world.oracle.forget(name, ends)
         world.outputs.forget(gone)
         wait_until(lambda: set(gone) <= client.list_topics(timeout=10).topics.keys(), 90.0, f"{', '.join(gone)} created again")
+        world.outputs.catch_up()
         return mark
 
     campaign(run, inject)
