@@ -1,4 +1,4 @@
-"""Faust's pitfalls at micro-batch speed: the tests of each that stand nowhere else, and that docs/decisions.md names real ones."""
+"""Faust's pitfalls at micro-batch speed: the tests that stand nowhere else, and that docs/decisions.md names real ones."""
 
 from __future__ import annotations
 
