@@ -55,8 +55,11 @@ async def drop(client: Client, name: str, progress: Callable[[int], None] = lamb
 
 
 async def _unlink(client: Client, keys: list[bytes]) -> int:
-    """One command a key: a cluster takes several only of one slot. A key that SCAN gave twice counts once."""
-    answers = await client.execute([("UNLINK", key) for key in keys]) if keys else []
+    """One command a shard: its keys share a slot. A key that SCAN gave twice counts once."""
+    shards: dict[bytes, list[bytes]] = {}
+    for key in keys:
+        shards.setdefault(key.partition(b"}")[0], []).append(key)
+    answers = await client.execute([("UNLINK", *together) for together in shards.values()]) if keys else []
     for answer in answers:
         if isinstance(answer, Exception):
             raise answer

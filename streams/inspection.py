@@ -1,6 +1,6 @@
 """What lies in the feature store, for people: namespaces with their sizes and fences, and one entity's values. Changes nothing.
 
-Counting walks all keys once (SCAN, some 300,000 keys a second); it is for a command, not for a metric.
+Counting walks all keys once (SCAN: 5 s for 300,000 keys on a busy machine); it is for a command, not for a metric.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ async def _held(client: Client, prefix: str) -> dict[str, Held]:
 
 async def _bytes(client: Client, held: Held) -> int:
     """What Redis needs for the namespace, from the weight of some states."""
-    answers = await client.execute([("MEMORY", "USAGE", key) for key in held.sample]) if held.sample else []
+    answers = await client.execute([("MEMORY USAGE", key) for key in held.sample]) if held.sample else []
     weights = [answer for answer in answers if isinstance(answer, int)]
     return round(held.entities * sum(weights) / len(weights)) if weights else 0
 

@@ -9,6 +9,7 @@ import redis
 from confluent_kafka import Consumer
 
 from featurestore import offline
+from streams.embedded.cluster import EmbeddedCluster
 from streams.topic_facts import group_of
 from tests.integration.replay import wait_for
 from tests.integration.shop import START, Shop, batch, trade
@@ -120,3 +121,26 @@ def test_what_workers_use_is_dropped_by_force_alone(shop: Shop, redis_client: re
 def test_redis_away_is_one_sentence(shop: Shop) -> None:
     found = shop.call("features", "list", "--all", REDIS_URL="redis://127.0.0.1:1/0")
     assert (found.exit_code, "Redis does not answer; check REDIS_URL" in found.output) == (1, True)
+
+
+def test_a_cluster_is_listed_forgotten_and_dropped_whole(
+    kafka: str, cluster: EmbeddedCluster, tmp_path: Path, unique: Callable[[str], str]
+) -> None:
+    shop = Shop(kafka, cluster.url, tmp_path, unique("shop"))
+    events = trade(shop.pipeline(TILES), 0, 700)
+    shop.send(events)
+    shop.commit_as_if_served()
+    assert shop.call("backfill", shop.file(TILES)).exit_code == 0
+    states = shop.states(TILES)
+    assert states == shop.expected(TILES, events)
+    users, pairs, _ = (shop.plan(TILES).namespace(group) for group in shop.plan(TILES).groups)
+    found = listed(shop, shop.file(TILES))
+    assert found[users][:3] == ["declared", "user", str(len(states["sale_by_user"]))]
+    assert found[pairs][1:4] == ["user,", "shop", str(len(states["sale_by_user_shop"]))]
+    assert shop.call("forget", shop.file(TILES), "user=u7", "--yes").exit_code == 0
+    kept = [event for event in events if "u7" not in (getattr(event, "user", None), getattr(event, "buyer", None))]
+    assert shop.states(TILES) == shop.expected(TILES, kept)
+    assert shop.call("features", "drop", "--yes", users).exit_code == 0
+    assert shop.states(TILES) == shop.expected(TILES, kept) | {"sale_by_user": {}}
+    assert shop.call("features", "drop", "--yes", *listed(shop, "--all")).exit_code == 0
+    assert "No namespaces" in shop.call("features", "list", "--all").output
