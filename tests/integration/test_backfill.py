@@ -91,7 +91,7 @@ def test_features_change_while_workers_serve(shop: Shop) -> None:
     assert all(len(ids) == 1 for ids in predicted.values())
 
 
-def test_never_at_or_past_the_commits(shop: Shop) -> None:
+def test_never_at_or_past_the_commits(shop: Shop, redis_client: redis.Redis) -> None:
     """What is not committed is left to the workers, whose recovery finds the fences right below the commits."""
     events = trade(shop.pipeline(NEW), 0, 1_400)
     shop.send(events[:1_000])
@@ -101,6 +101,8 @@ def test_never_at_or_past_the_commits(shop: Shop) -> None:
     filled = shop.call("backfill", shop.file(NEW))
     assert filled.exit_code == 0, filled.output
     assert shop.states(NEW) == shop.expected(NEW, events[:1_000])
+    lives = [redis_client.pttl(key) for key in redis_client.keys("*:e:*")]
+    assert min(lives) > 7 * 86_400_000  # the topics' retention, and on top the windows
     fences = {key: int(value) for key, value in fences_of(shop).items()}
     assert fences
     for key, fence in fences.items():

@@ -11,8 +11,9 @@ import pytest
 import redis
 from confluent_kafka.admin import NewTopic
 
+from featurestore.definitions import On, Shared
 from featurestore.errors import NamespaceError, TopicReplacedError
-from featurestore.plan import FeaturePlan
+from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_store import RedisStore
 from streams.enrolment import Enrolment, ttl_ms
 from tests.integration.replay import wait_for
@@ -84,6 +85,25 @@ def test_another_number_of_shards_is_refused(shop: Shop) -> None:
     enrolled(shop, nothing)
     with pytest.raises(NamespaceError, match=r"made with 4 shards, .* declares 8"):
         enrolled(shop, nothing, replace(shop.plan(TILES), shards=8))
+
+
+def test_a_reader_waits_for_the_owner_and_reads_its_states(shop: Shop) -> None:
+    """A shared group is read from the owner's namespace, in the owner's number of shards, and marked as in use."""
+    owner = shop.pipeline(TILES)
+    sales = next(feature for feature in owner.features if isinstance(feature, On) and feature.by == "user")
+    refund = next(feature.event for feature in owner.features if isinstance(feature, On) and feature.by == "buyer")
+    shared = [Shared(replace(sales, read_by="buyer"), pipeline=shop.name)]
+    reader = compile_plan(f"{shop.name}-reader", refund, shared, owner.shards)
+    with pytest.raises(
+        NamespaceError, match=rf"{shop.name}\.sale_by_user\.\S+ is not there: start that pipeline's workers first"
+    ):
+        enrolled(shop, nothing, reader)
+    enrolled(shop, nothing)
+    with pytest.raises(NamespaceError, match=rf"made with 4 shards by {shop.name}, {shop.name}-reader declares 2: set shards=4"):
+        enrolled(shop, nothing, replace(reader, shards=2))
+    enrolled(shop, nothing, reader)
+    with redis.Redis.from_url(shop.redis) as client:
+        assert client.get(f"tidegate:used:{reader.namespace(reader.groups[0])}") == f"{shop.name}-reader".encode()
 
 
 def test_an_unfinished_file_is_refused_though_its_entry_says_done(shop: Shop, redis_client: redis.Redis) -> None:
