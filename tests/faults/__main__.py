@@ -21,7 +21,7 @@ from tests.faults.model import Champion, train_champion
 from tests.faults.registry import FAULTS, Fault, Progress, Run, execute
 
 WIDTH = 140  # of the summary where it goes into a file
-SCENARIOS = ("processes", "brokers", "redises", "scale", "clocks", "soak")  # modules of this package
+SCENARIOS = ("processes", "brokers", "redises", "degraded", "scale", "clocks", "soak")  # modules of this package
 
 
 def load_scenarios() -> None:
