@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 
 from featurestore import offline
+from featurestore.definitions import Freshness, Mean, On, Raw, Sum
 from featurestore.errors import DefinitionError, StoreWentBackError
 from featurestore.memory_store import MemoryStore
+from featurestore.plan import compile_plan
+from featurestore.session import Session
 from monitors.metrics import WorkerMetrics
 from streams.chunk import TP
 from streams.flow import Flow
 from streams.publisher import MemoryPublisher
 from streams.records import REASONS
 from streams.vectors import decode_vectors
-from tests.featurestore.world import PLAN, START, Refund, batch
+from tests.featurestore.world import PLAN, START, Refund, Sale, batch
 from tests.streams.records import event_chunk
 from tests.streams.test_flow import PIPELINE, World, sales, serving
 
@@ -324,6 +327,20 @@ def test_an_idle_partitions_commit_does_not_hold_the_others_up() -> None:
         assert world.committed == {}
 
     run(body)
+
+
+def test_a_freshness_policy_decides_of_events_without_features() -> None:
+    """What is missing because the store is away is missing: a default stands in, and what may not be scored is refused."""
+    policies = {"amount.mean.1m": Freshness("1m", otherwise=7.0), "amount.sum.1m": Freshness("1m", otherwise="refuse")}
+    for freshness in ({"amount.mean.1m": policies["amount.mean.1m"]}, policies):
+        on = On(Sale, by="user", fields={"amount": [Mean, Sum]}, windows=["1m"], freshness=freshness)
+        plan = compile_plan("world", Sale, [on, Raw("amount")], shards=4)
+        session = Session(plan, MemoryStore(4), batch(sales(3)).source)
+        session.begin_unread(None)
+        served = session.serve(session.unread(batch(sales(3))))
+        assert served.vectors[:, 0].tolist() == [7.0] * 3
+        assert served.refused.all() == (len(freshness) == 2)
+        assert served.states()["missing"] > 0
 
 
 def test_the_log_says_when_it_begins_and_when_it_ends(caplog: pytest.LogCaptureFixture) -> None:
