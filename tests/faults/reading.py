@@ -40,13 +40,18 @@ def consumer(bootstrap_servers: str, group: str | None = None) -> Consumer:
     )
 
 
+def admin(bootstrap_servers: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 500, "log_level": 0})
+
+
 class Topics:
     """Some topics, read to their ends. `read_on` returns what came since it was called last."""
 
     def __init__(self, bootstrap_servers: str, topics: Sequence[str]) -> None:
         self._topics = list(topics)
         self._consumer = consumer(bootstrap_servers)
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 500, "log_level": 0})
+        self._bootstrap_servers = bootstrap_servers
+        self._admin = admin(bootstrap_servers)
         self._positions: dict[tuple[str, int], int] = {}
         self.assign()
 
@@ -66,13 +71,18 @@ class Topics:
     def ends(self) -> dict[tuple[str, int], int]:
         """Each partition's end offset now.
 
-        Not asked through the consumer: one that nobody polls for a while answers "all brokers down" long after they are back.
+        After a broker's restart, a consumer that nobody polls answers "all brokers down" long after they are back, and an admin
+        client asks with the leader epoch that it knew before. So a client that failed is replaced.
         """
         latest = {TopicPartition(*place): OffsetSpec.latest() for place in self._positions}
 
         def ask() -> dict[tuple[str, int], int]:
-            found = self._admin.list_offsets(latest, request_timeout=10)
-            return {(place.topic, place.partition): int(future.result().offset) for place, future in found.items()}
+            try:
+                found = self._admin.list_offsets(latest, request_timeout=10)
+                return {(place.topic, place.partition): int(future.result().offset) for place, future in found.items()}
+            except KafkaException:
+                self._admin = admin(self._bootstrap_servers)
+                raise
 
         found: dict[tuple[str, int], int] = retrying(ask)
         return found
