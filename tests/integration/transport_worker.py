@@ -78,6 +78,13 @@ def main() -> int:
     told = Told(plan)
     settings = AppSettings(app_id=plan["app"], bootstrap_servers=plan["bootstrap"], **plan.get("settings", {}))
     app = create_app(settings, plan["topics"], told.handle, told)
+    rebalance_starts = app.on_rebalance_start
+
+    def on_rebalance_start() -> None:
+        told.tell("rebalancing")
+        rebalance_starts()
+
+    app.on_rebalance_start = on_rebalance_start  # type: ignore[method-assign]
     if plan.get("timer"):
         add_timer(app, 0.2, told.broken_timer)
     return run(app, plan.get("loglevel", "WARNING"))
