@@ -36,6 +36,7 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
     """aiokafka in its own thread and loop, so that heartbeats go on while a chunk computes."""
 
     _fetch_task: asyncio.Task[Fetched] | None = None
+    _interrupted = False
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -70,10 +71,16 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def start_fetch(self, tps: set[TP], seconds: float, max_records: int) -> concurrent.futures.Future[Fetched]:
         """Called from the main thread; the result is what was drained, perhaps nothing."""
+        self._interrupted = False
         return asyncio.run_coroutine_threadsafe(self._fetch(tps, seconds, max_records), self.thread_loop)
 
     def interrupt_fetch(self) -> None:
-        """Let the fetch under way report now. Called from the main thread; harmless when there is none."""
+        """Let the fetch under way report now. Called from the main thread; harmless when there is none.
+
+        The flag is for a fetch that was asked for and has not begun: in a rebalance it would wait for the new assignment, which
+        waits for it.
+        """
+        self._interrupted = True
         self.thread_loop.call_soon_threadsafe(self._cancel_fetch)
 
     def _cancel_fetch(self) -> None:
@@ -82,6 +89,8 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def _fetch(self, tps: set[TP], seconds: float, max_records: int) -> Fetched:
         self._fetch_task = asyncio.ensure_future(self._drain(tps, seconds, max_records))
+        if self._interrupted:
+            self._fetch_task.cancel()
         try:
             return await self._fetch_task
         except asyncio.CancelledError:
