@@ -59,9 +59,11 @@ class Sampler:
         while not self._stop.wait(EVERY_SECONDS):
             for pid in list(self._pids()):
                 try:
-                    self.samples[pid].append(self._sample(psutil.Process(pid)))
+                    sample = self._sample(psutil.Process(pid))
                 except psutil.Error:
                     continue  # it has just ended
+                if sample.rss_mib:  # else it is ending
+                    self.samples[pid].append(sample)
             if (value := self._probe()) is not None:
                 self.probed.append((self.seconds, value))
 

@@ -18,7 +18,7 @@ from tests.faults.world import World, wait_until
 HOUR = 3_600.0
 READ_SECONDS, READY_SECONDS = 1_200.0, 180.0
 HOT_EVENTS, HOT_SHARE = 60_000, 0.5
-MANY, MANY_EVENTS = 100, 60_000  # partitions of each of the two source topics: 200 for a worker
+MANY, MANY_EVENTS = 100, 30_000  # partitions of each of the two source topics: 200 for a worker
 AHEAD_EVENTS, AHEAD_RATE = 40_000, 20.0  # event time: 33 minutes, far more than the shortest window
 SHORT_WINDOW, SHORT_SECONDS = "scored_by_card.count.1m", 60.0
 LEAD_SECONDS = 10.0  # two tiles of that window: as far as a partition may run ahead, so much the window may lack
@@ -90,6 +90,7 @@ def partitions_200(run: Run) -> None:
     for number in run.each():
         with run.world(workers=1, partitions=MANY, started=False, seed=run.seed + number) as world:
             bulk.send(world.settings.kafka, bulk.Bulk(MANY_EVENTS, MANY, 100.0, time.time() - HOUR, run.seed + number))
+            run.progress("reading a backlog")
             began = time.monotonic()
             world.start_worker()
             world.wait_ready(READY_SECONDS)
@@ -102,8 +103,9 @@ def partitions_200(run: Run) -> None:
             run.judge(world.verify())
 
 
-def _live(run: Run, world: World, seconds: float = 30.0, rate: float = 600.0) -> None:
+def _live(run: Run, world: World, seconds: float = 30.0, rate: float = 300.0) -> None:
     """A steady load: how long the unluckiest partition waited, how far commits lag, what the worker holds."""
+    run.progress(f"{rate:.0f} events/s")
     world.load(rate)
     mark = world.mark()
     world.wait_recovered(mark, 120)
@@ -121,6 +123,7 @@ def _live(run: Run, world: World, seconds: float = 30.0, rate: float = 600.0) ->
 
 def _join_and_leave(run: Run, world: World) -> None:
     """Half of the partitions move to a second worker and come back."""
+    run.progress("another worker joins and leaves")
     mark = world.mark()
     second = world.start_worker()
     world.wait_ready(READY_SECONDS)
