@@ -88,7 +88,7 @@ class PositionBeyondLog(StreamError):
     def __init__(self, topic: str, partition: int, position: int, end: int) -> None:
         super().__init__(
             f"{topic}[{partition}] ends at {end}, but {position} is next to be read: the topic was created anew, or Kafka lost "
-            "records that it had acknowledged. If it is to begin anew, give the pipeline another name, without features."
+            "records that it had acknowledged. To begin anew, end the workers and drop the features: tidegate features drop."
         )
 
 
