@@ -150,6 +150,37 @@ def test_nothing_is_committed_that_is_not_merged() -> None:
     run(body)
 
 
+def test_a_queue_that_is_half_merged_holds_its_commits_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is back and answers everything, but the second of two kept chunks is not merged yet."""
+    events = sales(40)
+    monkeypatch.setattr("streams.degraded.MERGE_EVENTS", 20)
+
+    async def body(world: Degraded) -> None:
+        gate, merge = asyncio.Semaphore(0), world.store.merge
+
+        async def gated(source: Any, merges: Sequence[Any]) -> Any:
+            if any(len(one.entities) for one in merges):
+                await gate.acquire()
+            return await merge(source, merges)
+
+        world.store.merge = gated  # type: ignore[method-assign]
+        world.away()
+        await world.flow(event_chunk(events[:20]))
+        await world.flow(event_chunk(events[20:], first=20))
+        world.back()
+        gate.release()
+        await world.settled(TP0, 20)
+        for _ in range(20):
+            await world.commit(TP0, upto=40)
+            await asyncio.sleep(0.001)
+        assert world.committed == {TP0: 20}
+        gate.release()
+        await world.settled(TP0, 40)
+        await world.states_are(sales=events)
+
+    run(body)
+
+
 def test_only_the_first_chunk_waits() -> None:
     """Once the store is known to be away, chunks of every partition go on at once, and nothing more is asked but merges."""
 
