@@ -35,6 +35,7 @@ def hot_entity(run: Run) -> None:
             with run.world(started=False) as world:
                 run.note(f"events_per_second_{name}", round(_drain_bulk(run, world, run.seed + number, share)))
                 run.judge(judged(world))
+            run.note_more("events", HOT_EVENTS)  # what the world noted of its own load is none
 
 
 def _drain_bulk(run: Run, world: World, seed: int, share: float) -> float:
