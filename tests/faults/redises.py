@@ -51,7 +51,7 @@ def lost(run: Run) -> None:
         server(world).restart(wipe=True)
         return world.mark()
 
-    campaign(run, inject, data_lost=True)
+    campaign(run, inject, data_lost=True, fresh_every=5)
 
 
 @fault("redis_older", runs=RUNS, summary="Redis comes back with a copy of its data some seconds old")

@@ -36,9 +36,9 @@ class Run:
     def __post_init__(self) -> None:
         self.dice = random.Random(f"{self.fault}-{self.seed}")
 
-    def each(self) -> Iterator[int]:
-        """The numbers of the injections, with progress."""
-        for number in range(self.runs):
+    def each(self, numbers: range | None = None) -> Iterator[int]:
+        """The numbers of the injections (or those given), with progress."""
+        for number in numbers or range(self.runs):
             self.progress(f"{number + 1} of {self.runs}")
             yield number
             self.done = number + 1
