@@ -18,7 +18,7 @@ Inject = Callable[[World], Mark]
 def campaign(run: Run, inject: Inject, *, data_lost: bool = False, fresh_every: int | None = None, **options: Any) -> None:
     """`inject` puts the fault in and takes it out again; it returns the mark of the moment at which it was out.
 
-    With ``fresh_every`` a world serves so many injections only: where recovery reads all of Kafka, its log must not grow for ever.
+    With ``fresh_every`` a world serves so many injections only: where recovery reads all of Kafka, the log must stay short.
     With ``data_lost`` Redis forgets acknowledged merges: fences then lie behind until recovery has passed, and predictions may
     have been made of what was lost. What is promised of those is counted, not judged (docs/guarantees.md).
     """
