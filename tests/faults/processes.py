@@ -62,13 +62,18 @@ def kill(run: Run) -> None:
         for number in injections(run, world):
             way = ways[number % len(ways)]
             die_at(run, victim(run, world), way)
-            mark = world.mark()
-            if run.dice.random() < 0.5:
-                world.replace()
-            within(run, world.wait_recovered(mark, RECOVERY_SECONDS))
-            run.judge(world.audit())
-            world.heal()
+            come_back(run, world, at_once=run.dice.random() < 0.5)
             run.note_more("at_a_random_instant" if way is None else way, 1)
+
+
+def come_back(run: Run, world: World, at_once: bool) -> None:
+    """From the moment of the last death; replacements start at once, or when those left have recovered."""
+    mark = world.mark()
+    if at_once:
+        world.replace()
+    within(run, world.wait_recovered(mark, RECOVERY_SECONDS))
+    run.judge(world.audit())
+    world.heal()
 
 
 def die_at(run: Run, worker: Worker, point: str | None) -> None:

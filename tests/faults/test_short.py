@@ -9,14 +9,13 @@ import pytest
 from tests.faults import processes, redises
 from tests.faults.model import train_champion
 from tests.faults.registry import Run
-from tests.faults.worker import POINTS
 from tests.faults.world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 SEED = 4
 SESSION_SECONDS = 3.0  # half of that of full runs: the rest of the time is the same
-KILLS = 1 + len(POINTS)
+KILLS = (("after_read", "between_shards"), ("after_publish", None), ("after_merge", "after_commit"))
 
 
 class Guest(Run):
@@ -44,12 +43,15 @@ def guest(world: World, fault: str, runs: int) -> Guest:
     return run
 
 
-def test_a_kill_at_a_random_instant_and_at_each_named_point(world: World) -> None:
-    run = guest(world, "kill", KILLS)
-    processes.kill(run)
+def test_kills_at_a_random_instant_and_at_each_named_point(world: World) -> None:
+    """Two workers of three at a time, each at its own point."""
+    run = guest(world, "kill", len(KILLS))
+    for number in processes.injections(run, world):
+        for worker, point in zip(run.dice.sample(world.workers, 2), KILLS[number], strict=True):
+            processes.die_at(run, worker, point)
+        processes.come_back(run, world, at_once=True)
     assert run.violations == []
-    assert len(run.recoveries) == KILLS
-    assert all(run.notes[point] == 1 for point in POINTS)
+    assert len(run.recoveries) == len(KILLS)
 
 
 def test_a_redis_that_comes_back_with_an_older_copy(world: World) -> None:
@@ -59,7 +61,7 @@ def test_a_redis_that_comes_back_with_an_older_copy(world: World) -> None:
     assert len(run.recoveries) == 1
 
 
-def test_a_worker_that_joins_and_another_that_leaves(world: World) -> None:
+def test_a_worker_that_joins(world: World) -> None:
     run = guest(world, "rebalance", 1)
     processes.rebalance(run)
     assert run.violations == []
