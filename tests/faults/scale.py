@@ -27,7 +27,7 @@ BACKLOG_RATE, BACKLOG_PARTITIONS = 1_000.0, 8
 MEMORY_GROWTH, MEMORY_MIB = 1.15, 1_024.0  # last half against first quarter; at most
 
 
-@fault("hot_entity", runs=2, summary="one card makes half of all events, in every partition, against two workers")
+@fault("hot_entity", runs=2, summary="one card makes half of all events, in every partition, against two workers", short=0)
 def hot_entity(run: Run) -> None:
     """Exact all the same; the throughput beside that without such a card is noted."""
     for number in run.each():
@@ -85,7 +85,7 @@ def _short_windows(world: World) -> tuple[float, float]:
     return float(served.mean()), float(expected.mean())
 
 
-@fault("partitions_200", runs=1, summary="200 partitions on one worker, a second one joins and leaves again")
+@fault("partitions_200", runs=1, summary="200 partitions on one worker, a second one joins and leaves again", short=0)
 def partitions_200(run: Run) -> None:
     """Every partition is read, none waits long, commits go on; memory and the time of an assignment are noted."""
     for number in run.each():
