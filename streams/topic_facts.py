@@ -20,6 +20,8 @@ PASSING = frozenset(
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.NOT_COORDINATOR,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
     }
 )
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # what brokers without topic ids give
@@ -34,12 +36,13 @@ class TopicFacts:
     """Questions to one cluster, each with a time limit; TopicError where Kafka does not answer."""
 
     def __init__(self, bootstrap_servers: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, **QUIET})
+        self._settings = {"bootstrap.servers": bootstrap_servers, **QUIET}
+        self._admin = AdminClient(self._settings)
         self._seconds = timeout_seconds
 
     def ids(self, topics: Iterable[str]) -> dict[str, str]:
         """Each topic's id; a topic that is not there, or has none, is left out."""
-        asked = _told(lambda: self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._seconds))
+        asked = self._told(lambda: self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._seconds))
         found = {name: _answer(future, lambda description: str(description.topic_id)) for name, future in asked.items()}
         return {name: id for name, id in found.items() if id is not None and id != NO_ID}
 
@@ -51,7 +54,7 @@ class TopicFacts:
 
     def partitions(self, topics: Iterable[str]) -> list[TP]:
         """Every partition of the topics that are there."""
-        found = _told(lambda: self._admin.list_topics(timeout=self._seconds)).topics
+        found = self._told(lambda: self._admin.list_topics(timeout=self._seconds)).topics
         return [TP(name, p) for name in topics if name in found and not found[name].error for p in sorted(found[name].partitions)]
 
     def firsts(self, tps: Iterable[TP]) -> dict[TP, int]:
@@ -71,7 +74,7 @@ class TopicFacts:
             asked = self._admin.list_offsets(wanted, request_timeout=self._seconds)
             return {TP(tp.topic, tp.partition): future.result().offset for tp, future in asked.items()}
 
-        return _told(ask)
+        return self._told(ask)
 
     def committed(self, group: str, tps: Iterable[TP]) -> dict[TP, int | None]:
         """Where a consumer group stands; None for a partition that it never committed."""
@@ -84,7 +87,7 @@ class TopicFacts:
             (future,) = self._admin.list_consumer_group_offsets(request, request_timeout=self._seconds).values()
             return list(future.result().topic_partitions)
 
-        found = _told(ask)
+        found = self._told(ask)
         return {TP(one.topic, one.partition): one.offset if one.offset >= 0 else None for one in found}
 
     def members(self, group: str) -> int:
@@ -94,7 +97,24 @@ class TopicFacts:
             (future,) = self._admin.describe_consumer_groups([group], request_timeout=self._seconds).values()
             return len(future.result().members)
 
-        return _told(ask)
+        return self._told(ask)
+
+    def _told(self, ask: Callable[[], T]) -> T:
+        """Asks until what passes by itself has passed (a topic just created has no leader, a group no coordinator).
+
+        Each time by a new client: one that has known a broker before its restart may cling to what it knew (librdkafka 2.16).
+        """
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                self._admin = AdminClient(self._settings)
+                if error.args[0].code() not in PASSING or time.monotonic() > deadline:
+                    raise TopicError(
+                        f"Kafka did not answer ({error.args[0].str()}): start it, or correct KAFKA_BOOTSTRAP_SERVERS"
+                    ) from error
+                time.sleep(POLL_SECONDS)
 
 
 def _retention(configs: Mapping[str, Any]) -> int | None:
@@ -110,17 +130,3 @@ def _answer(future: "Future[Any]", take: Callable[[Any], T]) -> T | None:
         return take(future.result())
     except KafkaException:
         return None
-
-
-def _told(ask: Callable[[], T]) -> T:
-    """Asks until what passes by itself has passed (a topic just created has no leader, a group no coordinator)."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if error.args[0].code() not in PASSING or time.monotonic() > deadline:
-                raise TopicError(
-                    f"Kafka did not answer ({error.args[0].str()}): start it, or correct KAFKA_BOOTSTRAP_SERVERS"
-                ) from error
-            time.sleep(POLL_SECONDS)

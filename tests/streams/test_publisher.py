@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from streams.errors import PublishError, RecordTooLarge, TopicsMissing
 from streams.publisher import KafkaPublisher, MemoryPublisher, Outgoing, Publisher
+from streams.sender import _Line
 from streams.topics import TopicSpec, ensure_topics, output_topic
 
 Make = Callable[..., str]
@@ -178,6 +179,33 @@ def test_closing_does_not_wait_for_a_broker_that_is_away() -> None:
         return time.monotonic() - started
 
     assert asyncio.run(scenario()) < 3.0
+
+
+@integration
+@pytest.mark.parametrize("queue", [10, 500_000])
+def test_a_producer_that_is_stuck_is_replaced(
+    kafka: str, make_topic: Make, queue: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It knows no way to the leader though there is one; two calls wait for it, and all their records come, in order."""
+    monkeypatch.setattr("streams.sender.STUCK_SECONDS", 0.5)
+    topic = make_topic("stuck")
+    values = [[b"%d-%d" % (call, n) for n in range(100)] for call in range(2)]
+
+    async def scenario() -> None:
+        publisher = KafkaPublisher(kafka, config={"queue.buffering.max.messages": queue})
+        sender = publisher._together
+        sender._line.end()
+        sender._line = _Line({**sender._settings, "bootstrap.servers": "127.0.0.1:1"})
+        try:
+            calls = [publisher.publish([Outgoing(topic, [b"k"] * 100, found)]) for found in values]
+            await asyncio.wait_for(asyncio.gather(*calls), 60)
+        finally:
+            await publisher.close()
+
+    asyncio.run(scenario())
+    found = [value or b"" for _, value in read(kafka, topic, 0)]
+    assert [[value for value in found if value.startswith(b"%d-" % call)] for call in range(2)] == values
+    assert "publishing by a new producer" in caplog.text
 
 
 @pytest.fixture
