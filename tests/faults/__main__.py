@@ -1,7 +1,6 @@
 """`python -m tests.faults`, which is `make faults`: puts faults into a running Tidegate and says whether its promises held."""
 
 import importlib
-import importlib.util
 import shutil
 import signal
 import sys
@@ -26,8 +25,7 @@ SCENARIOS = ("processes", "brokers", "redises", "degraded", "scale", "clocks", "
 
 def load_scenarios() -> None:
     for name in SCENARIOS:
-        if importlib.util.find_spec(f"tests.faults.{name}"):
-            importlib.import_module(f"tests.faults.{name}")
+        importlib.import_module(f"tests.faults.{name}")
 
 
 def chosen(only: str | None, short: bool) -> list[Fault]:
