@@ -274,5 +274,5 @@ def test_every_event_counts_once_though_workers_degrade_and_die(block: int, monk
     worlds = [run(1000 * block + i) for i in range(10)]
     assert any(world.rolled_back for world in worlds)
     assert any(not world.rolled_back for world in worlds)
-    assert sum(world.degraded for world in worlds) > 100, "the outages were too short to degrade: the test tests nothing"
-    assert sum(world.killed_with_kept for world in worlds) > 5, "nobody died while degraded"
+    assert sum(world.degraded for world in worlds) > 50, "the outages were too short to degrade: the test tests nothing"
+    assert sum(world.killed_with_kept for world in worlds) >= 3, "nobody died while degraded"
