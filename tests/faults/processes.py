@@ -45,7 +45,7 @@ def _busy(worker: Worker) -> bool:
 
 
 def within(run: Run, seconds: float) -> None:
-    """A recovery after a member of the group was lost, held against what is promised."""
+    """A recovery after a member of the group was lost, came or went, held against what is promised."""
     run.recovered(seconds)
     if seconds > GUARANTEE_SECONDS:
         run.violation(f"back after {seconds:.1f} s, not within the session timeout + 10 s")
@@ -98,7 +98,7 @@ def sigterm(run: Run) -> None:
             durations.append(took)
             if code != 0 or took > KILL_GRACE_SECONDS:
                 run.violation(f"{worker.name} ended with exit code {code} after {took:.1f} s")
-            run.recovered(world.wait_recovered(mark, RECOVERY_SECONDS))
+            within(run, world.wait_recovered(mark, RECOVERY_SECONDS))
             world.heal()
     run.note("longest_shutdown_seconds", max(durations))
 
@@ -137,7 +137,7 @@ def rebalance(run: Run) -> None:
                 world.workers.remove(leaving)
             world.wait_ready()
             world.wait_recovered(world.mark(), RECOVERY_SECONDS)
-            run.recovered(max(world.outputs.pauses(began, time.time()).values()))
+            within(run, max(world.outputs.pauses(began, time.time()).values()))
 
 
 @fault("raise", 5, "the handler of a chunk raises: the worker ends with exit code 1 and is started again")
@@ -150,7 +150,7 @@ def raises(run: Run) -> None:
             mark = world.mark()
             if "exit 1" not in world.supervisor.exits[-1]:
                 run.violation(f"not exit code 1: {world.supervisor.exits[-1]}")
-            run.recovered(world.wait_recovered(mark, RECOVERY_SECONDS))
+            within(run, world.wait_recovered(mark, RECOVERY_SECONDS))
             world.wait_ready()
 
 
@@ -210,7 +210,7 @@ def rolling_restart(run: Run) -> None:
         for _ in injections(run, world):
             began = time.time()
             roll(run, world)
-            run.recovered(max(world.outputs.pauses(began, time.time()).values()))
+            within(run, max(world.outputs.pauses(began, time.time()).values()))
 
 
 @fault(
