@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import redis as redis_package
+from hypothesis import settings
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.embedded import EmbeddedRedis, Stack
