@@ -6,6 +6,7 @@ a test asks for `redis_client`, so name one that holds nothing else.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import uuid
@@ -19,10 +20,21 @@ from hypothesis import settings
 
 from streams.embedded import EmbeddedRedis, Stack
 from streams.embedded.cluster import EmbeddedCluster
+from streams.running import NOISY
 
 # A first example that compiles or loads something takes as long as the machine is busy; that is no failure.
 settings.register_profile("tidegate", deadline=None)
 settings.load_profile("tidegate")
+
+
+@pytest.fixture(autouse=True)
+def log_levels() -> Iterator[None]:
+    """Commands set the level of what they log; in one process with other tests it must not stay."""
+    loggers = [logging.getLogger(name) for name in ("streams", *NOISY)]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
