@@ -37,6 +37,11 @@ def connect(url: str, scripts: Sequence[str] = (), on_retry: Callable[[], None] 
     return Client(Topology(url), scripts, on_retry)
 
 
+def escaped(text: bytes) -> bytes:
+    """A text as a glob that matches it alone, for `Client.scan`."""
+    return b"".join(b"\\" + bytes([c]) if c in b"*?[]\\^" else bytes([c]) for c in text)
+
+
 def sha(script: str) -> str:
     """What EVALSHA calls a script."""
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()

@@ -21,7 +21,7 @@ from featurestore.errors import LayoutError, StoreConfigError
 from featurestore.events import Floats, Ints, Source
 from featurestore.fence_moves import FENCES_SCRIPT, FenceMoves
 from featurestore.layout import Group
-from featurestore.redis_client import Command, connect, sha
+from featurestore.redis_client import Command, connect, escaped, sha
 from featurestore.store import NEVER, UNREAD, Merge, OnDropped, Read, States, nobody_asks
 
 log = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class RedisStore:
     async def dump(self, namespace: str) -> dict[bytes, bytes]:
         # A namespace may hold what a glob would take for a pattern; the number of the shard ends at the brace.
         shards: dict[bytes, set[bytes]] = defaultdict(set)
-        async for key in self._client.scan(b"{%s:*}:e:*" % _escaped(namespace.encode())):
+        async for key in self._client.scan(b"{%s:*}:e:*" % escaped(namespace.encode())):
             shards[key[: key.index(b"}", len(namespace))]].add(key)
         keys = [list(found) for found in shards.values()]
         answers = await self._execute([("MGET", *found) for found in keys])
@@ -203,8 +203,3 @@ def _pack(group: Group, deltas: Floats) -> tuple[Floats, Ints]:
     ends = np.zeros(len(deltas) + 1, dtype=np.int64)
     kernel.pack(deltas, group.rings, group.starts, group.ops, out, ends[1:])
     return out, ends
-
-
-def _escaped(pattern: bytes) -> bytes:
-    """A literal as a Redis glob pattern."""
-    return b"".join(b"\\" + bytes([c]) if c in b"*?[]\\^" else bytes([c]) for c in pattern)

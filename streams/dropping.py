@@ -7,8 +7,7 @@ import msgspec
 
 from featurestore.errors import NamespaceError
 from featurestore.namespaces import Namespaces
-from featurestore.redis_client import Client
-from streams.inspection import escaped
+from featurestore.redis_client import Client, escaped
 from streams.topic_facts import TopicFacts, group_of
 
 BATCH = 1_000  # keys a round trip; UNLINK frees them in the background

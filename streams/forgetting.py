@@ -16,11 +16,10 @@ from featurestore.errors import NamespaceError
 from featurestore.events import contract
 from featurestore.namespaces import Namespace, Namespaces, is_shared
 from featurestore.plan import FeaturePlan, compile_plan
-from featurestore.redis_client import Client
+from featurestore.redis_client import Client, escaped
 from scorer.pipeline import Pipeline
 from streams.audit import FORGET, TOPIC, Act, key_id, read_acts, required_key, write_act
 from streams.enrolment import CHECK_SECONDS
-from streams.inspection import escaped
 from streams.outputs import TopicNames
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts

@@ -19,7 +19,7 @@ from featurestore.events import Source
 from featurestore.freshness import FRESH, MISSING, STATES
 from featurestore.namespaces import Namespace, Namespaces
 from featurestore.plan import FeaturePlan
-from featurestore.redis_client import Client
+from featurestore.redis_client import Client, escaped
 from featurestore.store import NEVER, Read, Store
 from streams.topic_facts import TopicFacts, group_of
 
@@ -122,11 +122,6 @@ def _lag(entry: Namespace, held: Held, committed: Mapping[Source, int]) -> int:
         lowest = min(fences) if len(fences) == entry.shards else NEVER
         lag += max(0, offset - 1 - lowest)
     return lag
-
-
-def escaped(pattern: bytes) -> bytes:
-    """A literal as a Redis glob pattern."""
-    return b"".join(b"\\" + bytes([c]) if c in b"*?[]\\^" else bytes([c]) for c in pattern)
 
 
 @dataclass(frozen=True, slots=True)
