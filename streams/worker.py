@@ -28,6 +28,7 @@ from streams.model_source import load_champion
 from streams.outputs import TopicNames
 from streams.publisher import KafkaPublisher
 from streams.records import REASONS
+from streams.serving import ServingModel
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts, group_of
 from streams.topics import TopicSpec, ensure_topics, output_topic
@@ -166,24 +167,11 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     """Everything up to the first record: topics, model, warm kernel, pages; then an app that is ready to run."""
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     metrics = WorkerMetrics(pipeline.name, [group.name for group in plan.groups], REASONS)
-    readiness = Readiness()
-    for what, why in {
-        "model": "loading",
-        "kernel": "compiling",
-        "redis": "connecting",
-        "partitions": "joining the group",
-    }.items():
-        readiness.wait_for(what, why)
+    readiness = waiting()
     web = WebServer(options.web_host, options.web_port, metrics.registry, readiness)
     bootstrap, redis_url = settings.kafka, settings.redis
     ensure_topics(bootstrap, topic_specs(pipeline, plan, options.partitions))
-    import_lightgbm_alone()
-    model = load_champion(settings, pipeline.name, plan.schema, metrics)
-    if model is None:
-        readiness.wait_for("model", f"no champion of {pipeline.name} is deployed; run: tidegate train --promote")
-        log.warning("No champion of %s: features are kept, nothing is predicted. Run: tidegate train --promote", pipeline.name)
-    else:
-        readiness.done("model")
+    model = champion(settings, pipeline, plan, metrics, readiness)
     warmup.warm(plan)
     readiness.done("kernel")
     facts = TopicFacts(bootstrap)
@@ -207,6 +195,33 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     hooks.app = app
     tune_interpreter()
     return app
+
+
+def waiting() -> Readiness:
+    """What a worker waits for before it is ready."""
+    readiness = Readiness()
+    for what, why in {
+        "model": "loading",
+        "kernel": "compiling",
+        "redis": "connecting",
+        "partitions": "joining the group",
+    }.items():
+        readiness.wait_for(what, why)
+    return readiness
+
+
+def champion(
+    settings: Settings, pipeline: Pipeline, plan: FeaturePlan, metrics: WorkerMetrics, readiness: Readiness
+) -> ServingModel | None:
+    """The model that serves; None, and said so, where none is deployed."""
+    import_lightgbm_alone()
+    model = load_champion(settings, pipeline.name, plan.schema, metrics)
+    if model is None:
+        readiness.wait_for("model", f"no champion of {pipeline.name} is deployed; run: tidegate train --promote")
+        log.warning("No champion of %s: features are kept, nothing is predicted. Run: tidegate train --promote", pipeline.name)
+    else:
+        readiness.done("model")
+    return model
 
 
 def announcer(about: str) -> Callable[[str], None]:
