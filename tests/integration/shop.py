@@ -35,6 +35,7 @@ from streams.topic_facts import TopicFacts, group_of
 from tests.integration.replay import wait_for
 
 START = 1_700_000_000.0
+TILES = 6  # of a window, unless a test says otherwise
 TEXT = """
 from typing import Annotated
 

@@ -6,8 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +13,11 @@ import redis
 
 from streams.topic_facts import group_of
 from tests.integration.replay import wait_for
-from tests.integration.shop import START, Shop, trade
+from tests.integration.shop import START, TILES, Shop, trade
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-OLD, NEW = 6, 12  # tiles
+OLD, NEW = TILES, 12
 # A backfill in small chunks that is killed as its third merge with deltas has reached Redis.
 KILLED = """
 import os, signal, sys
@@ -36,13 +34,6 @@ async def merge_and_die(self, source, merges):
 redis_store.RedisStore.merge = merge_and_die
 cli.main(sys.argv[1:])
 """
-
-
-@pytest.fixture
-def shop(kafka: str, redis_url: str, redis_client: redis.Redis, tmp_path: Path, unique: Callable[[str], str]) -> Iterator[Shop]:
-    made = Shop(kafka, redis_url, tmp_path, unique("shop"))
-    yield made
-    made.stop()
 
 
 def killed(shop: Shop, *arguments: str) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,16 +16,10 @@ from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_store import RedisStore
 from streams.enrolment import Enrolment, ttl_ms
 from tests.integration.replay import wait_for
-from tests.integration.shop import Shop, batch, trade
+from tests.integration.shop import TILES, Shop, batch, trade
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
-TILES = 6
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-def shop(kafka: str, redis_url: str, redis_client: redis.Redis, tmp_path: Path, unique: Callable[[str], str]) -> Shop:
-    return Shop(kafka, redis_url, tmp_path, unique("shop"))
 
 
 def enrolled(shop: Shop, then: Callable[[Enrolment], Coroutine[Any, Any, None]], plan: FeaturePlan | None = None) -> None:

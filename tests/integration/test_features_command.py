@@ -1,6 +1,6 @@
 """`tidegate features`: what it lists and shows is what lies in Redis; what it drops is gone, whole, and nothing else is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,21 +12,14 @@ from featurestore import offline
 from streams.embedded.cluster import EmbeddedCluster
 from streams.topic_facts import group_of
 from tests.integration.replay import wait_for
-from tests.integration.shop import START, Shop, batch, trade
+from tests.integration.shop import START, TILES, Shop, batch, trade
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
-TILES = 6
 
 
 @pytest.fixture
-def shop(kafka: str, redis_url: str, redis_client: redis.Redis, tmp_path: Path, unique: Callable[[str], str]) -> Iterator[Shop]:
-    """A shop with 700 events counted, as workers left them."""
-    made = Shop(kafka, redis_url, tmp_path, unique("shop"))
-    made.send(trade(made.pipeline(TILES), 0, 700))
-    made.commit_as_if_served()
-    assert made.call("backfill", made.file(TILES)).exit_code == 0
-    yield made
-    made.stop()
+def shop(counted_shop: Shop) -> Shop:
+    return counted_shop
 
 
 def listed(shop: Shop, *arguments: str) -> dict[str, list[str]]:

@@ -1,32 +1,23 @@
 """`tidegate forget`: the entity's states are gone from every group, its old events come back by no way, and the act is kept."""
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import msgspec
 import pytest
-import redis
 
 from featurestore.admission import picked
 from streams.audit import Act, erasures
-from tests.integration.shop import Shop, batch, trade
+from tests.integration.shop import TILES, Shop, batch, trade
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
-TILES = 6
 
 
 @pytest.fixture
-def shop(kafka: str, redis_url: str, redis_client: redis.Redis, tmp_path: Path, unique: Callable[[str], str]) -> Iterator[Shop]:
-    """A shop with 700 events counted, as workers left them."""
-    made = Shop(kafka, redis_url, tmp_path, unique("shop"))
-    made.send(trade(made.pipeline(TILES), 0, 700))
-    made.commit_as_if_served()
-    assert made.call("backfill", made.file(TILES)).exit_code == 0
-    yield made
-    made.stop()
+def shop(counted_shop: Shop) -> Shop:
+    return counted_shop
 
 
 def of(event: Any) -> str | None:

@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,15 +30,6 @@ ROW = re.compile(r"^\| (\d+|also) \|.*\| (`tests/[^|]*) \|$", re.MULTILINE)
 
 async def ignore(chunk: Chunk) -> None:
     return None
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    made = asyncio.new_event_loop()
-    asyncio.set_event_loop(made)
-    yield made
-    asyncio.set_event_loop(None)
-    made.close()
 
 
 @pytest.fixture

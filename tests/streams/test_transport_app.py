@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import faust.streams
@@ -19,15 +18,6 @@ from tests.streams.records import chunk
 
 async def ignore(chunk: Chunk) -> None:
     return None
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    made = asyncio.new_event_loop()
-    asyncio.set_event_loop(made)
-    yield made
-    asyncio.set_event_loop(None)
-    made.close()
 
 
 @pytest.fixture
