@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,99 +10,16 @@ import pytest
 
 from featurestore import offline
 from featurestore.definitions import Freshness, Mean, On, Raw, Sum
-from featurestore.errors import DefinitionError, StoreWentBackError
+from featurestore.errors import DefinitionError
 from featurestore.memory_store import MemoryStore
 from featurestore.plan import compile_plan
 from featurestore.session import Session
-from monitors.metrics import WorkerMetrics
 from streams.chunk import TP
-from streams.flow import Flow
-from streams.publisher import MemoryPublisher
-from streams.records import REASONS
 from streams.vectors import decode_vectors
 from tests.featurestore.world import PLAN, START, Refund, Sale, batch
+from tests.streams.outages import AFTER, TP0, Degraded, run
 from tests.streams.records import event_chunk
-from tests.streams.test_flow import PIPELINE, World, sales, serving
-
-AFTER = 0.02  # seconds
-TP0 = TP("sales", 0)
-
-
-class Outage(MemoryStore):
-    """A store that answers nothing while it is away; what it was asked meanwhile it does when it is back, or never."""
-
-    def __init__(self) -> None:
-        super().__init__(PLAN.shards)
-        self.there = asyncio.Event()
-        self.there.set()
-        self.calls = 0
-
-    async def fences(self, namespaces: Sequence[str], source: Any) -> Any:
-        await self._answer()
-        return await super().fences(namespaces, source)
-
-    async def read(self, source: Any, reads: Sequence[Any]) -> Any:
-        await self._answer()
-        return await super().read(source, reads)
-
-    async def merge(self, source: Any, merges: Sequence[Any]) -> Any:
-        await self._answer()
-        return await super().merge(source, merges)
-
-    async def _answer(self) -> None:
-        self.calls += 1
-        await self.there.wait()
-
-
-class Degraded(World):
-    def __init__(self, max_events: int = 1_000, policy: Any = "degrade") -> None:
-        self.pipeline = dataclasses.replace(
-            PIPELINE, on_store_unavailable=policy, degrade_after_seconds=AFTER, degrade_max_events=max_events
-        )
-        self.store, self.publisher = Outage(), MemoryPublisher()
-        self.committed: dict[TP, int] = {}
-        self.restart()
-
-    def restart(self) -> None:
-        self.metrics = WorkerMetrics("world", [group.name for group in PLAN.groups], REASONS)
-        self.flow = Flow(
-            self.pipeline, PLAN, self.store, self.publisher, self.metrics, serving(), clock=lambda: START + 5
-        )  # fmt: skip
-
-    def away(self) -> None:
-        self.store.there.clear()
-
-    def back(self) -> None:
-        self.store.there.set()
-
-    async def commit(self, *tps: TP, upto: int) -> None:
-        self.committed.update(await self.flow.settle(dict.fromkeys(tps, upto)))
-
-    async def settled(self, tp: TP, upto: int) -> None:
-        async with asyncio.timeout(5):
-            while self.committed.get(tp) != upto:
-                await self.commit(tp, upto=upto)
-                await asyncio.sleep(0.001)
-
-    def flags(self) -> list[list[str]]:
-        return [p.flags for p in self.predictions()]
-
-    async def states_are(self, **events: Sequence[Any]) -> None:
-        expected = offline.compute(PLAN, [batch(found) for found in events.values()]).states
-        for group in PLAN.groups:
-            assert await self.store.dump(PLAN.namespace(group)) == expected.get(group.name, {}), group.name
-
-
-def run(body: Callable[[Degraded], Awaitable[None]], **options: Any) -> Degraded:
-    made: list[Degraded] = []
-
-    async def main() -> None:
-        made.append(Degraded(**options))
-        await made[0].flow.assign(TP0, None, 0)
-        await body(made[0])
-
-    asyncio.run(main())
-    return made[0]
+from tests.streams.test_flow import PIPELINE, sales
 
 
 def test_events_are_scored_without_features_and_merged_when_the_store_is_back() -> None:
@@ -135,50 +51,6 @@ def test_events_are_scored_without_features_and_merged_when_the_store_is_back() 
         assert {name for name, x in zip(PLAN.schema.names, row["vector"], strict=True) if not np.isnan(x)} == own
     after = np.array([row["vector"] for row in vectors[50:]])
     assert after.tobytes() == offline.compute(PLAN, [batch(events)]).served.vectors[50:].tobytes()
-
-
-def test_nothing_is_committed_that_is_not_merged() -> None:
-    async def body(world: Degraded) -> None:
-        await world.flow(event_chunk(sales(20)))
-        world.away()
-        await world.flow(event_chunk(sales(40)[20:], first=20))
-        await world.commit(TP0, upto=40)
-        assert world.committed == {}
-        world.back()
-        await world.settled(TP0, 40)
-
-    run(body)
-
-
-def test_a_queue_that_is_half_merged_holds_its_commits_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store is back and answers everything, but the second of two kept chunks is not merged yet."""
-    events = sales(40)
-    monkeypatch.setattr("streams.degraded.MERGE_EVENTS", 20)
-
-    async def body(world: Degraded) -> None:
-        gate, merge = asyncio.Semaphore(0), world.store.merge
-
-        async def gated(source: Any, merges: Sequence[Any]) -> Any:
-            if any(len(one.entities) for one in merges):
-                await gate.acquire()
-            return await merge(source, merges)
-
-        world.store.merge = gated  # type: ignore[method-assign]
-        world.away()
-        await world.flow(event_chunk(events[:20]))
-        await world.flow(event_chunk(events[20:], first=20))
-        world.back()
-        gate.release()
-        await world.settled(TP0, 20)
-        for _ in range(20):
-            await world.commit(TP0, upto=40)
-            await asyncio.sleep(0.001)
-        assert world.committed == {TP0: 20}
-        gate.release()
-        await world.settled(TP0, 40)
-        await world.states_are(sales=events)
-
-    run(body)
 
 
 def test_only_the_first_chunk_waits() -> None:
@@ -256,79 +128,6 @@ def test_beyond_the_bound_it_pauses() -> None:
     run(body, max_events=45)
 
 
-def test_a_crash_while_degraded_counts_nothing_twice() -> None:
-    """The next worker reads the events again and predicts them again under the same ids."""
-    events = sales(30)
-
-    async def body(world: Degraded) -> None:
-        await world.flow(event_chunk(events[:10]))
-        await world.commit(TP0, upto=10)
-        world.away()
-        await world.flow(event_chunk(events[10:20], first=10))
-        world.flow.revoke([TP0])  # kill -9: its tasks are no more
-        world.restart()
-        world.back()
-        await world.flow.assign(TP0, world.committed[TP0], 30)
-        await world.flow(event_chunk(events[10:], first=10))
-        ids = [p.prediction_id for p in world.predictions()]
-        assert ids[10:] == [f"sales-0-{i}" for i in [*range(10, 20), *range(10, 30)]]
-        await world.settled(TP0, 30)
-        await world.states_are(sales=events)
-
-    run(body)
-
-
-def test_an_assignment_while_the_store_is_away_goes_on_degraded() -> None:
-    """Its fences are read later: what another has merged meanwhile is found then, and not merged again."""
-    events = sales(40)
-
-    async def body(world: Degraded) -> None:
-        await world.flow(event_chunk(events[:20]))
-        await world.commit(TP0, upto=10)  # the group's commit of 10..19 was lost with the worker
-        world.restart()
-        world.away()
-        assert await world.flow.assign(TP0, 10, 40) is None
-        await world.flow(event_chunk(events[10:30], first=10))
-        assert world.flags()[20:] == [["degraded"]] * 20
-        await world.commit(TP0, upto=30)
-        assert world.committed == {TP0: 10}
-        world.back()
-        await world.settled(TP0, 30)
-        await world.flow(event_chunk(events[30:], first=30))
-        assert world.flags()[40:] == [[]] * 10
-        await world.states_are(sales=events)
-
-    run(body)
-
-
-def test_a_store_that_comes_back_without_what_it_had_stops_the_worker() -> None:
-    async def body(world: Degraded) -> None:
-        await world.flow(event_chunk(sales(20)))
-        world.away()
-        await world.flow(event_chunk(sales(30)[20:], first=20))
-        world.store._states.clear()
-        world.store._fences.clear()
-        world.back()
-        with pytest.raises(StoreWentBackError, match="the store lost data"):
-            await world.settled(TP0, 30)
-        with pytest.raises(StoreWentBackError):
-            await world.flow(event_chunk(sales(40)[30:], first=30))
-
-    run(body)
-
-
-def test_so_does_one_that_lost_data_before_a_blind_assignment() -> None:
-    async def body(world: Degraded) -> None:
-        world.away()
-        await world.flow.assign(TP0, 20, 30)
-        await world.flow(event_chunk(sales(30)[20:], first=20))
-        world.back()
-        with pytest.raises(StoreWentBackError, match="came back without events of sales/0 from 0"):
-            await world.settled(TP0, 30)
-
-    run(body)
-
-
 def test_a_feed_goes_on_too() -> None:
     refunds = [Refund(id=f"r{i}", user=f"u{i % 3}", shop="p0", amount=float(i), at=START + i) for i in range(20)]
     feed = TP("refunds", 0)
@@ -343,19 +142,6 @@ def test_a_feed_goes_on_too() -> None:
         await world.settled(feed, 20)
         assert world.value("tidegate_feed_last_merge_timestamp_seconds", group="refund_by_user") == START + 5
         await world.states_are(refunds=refunds)
-
-    run(body)
-
-
-def test_an_idle_partitions_commit_does_not_hold_the_others_up() -> None:
-    async def body(world: Degraded) -> None:
-        partitions = [TP("sales", i) for i in range(1, 9)]
-        for tp in partitions:
-            await world.flow.assign(tp, None, 0)
-        world.away()
-        async with asyncio.timeout(4 * AFTER):
-            await world.commit(*partitions, upto=1)
-        assert world.committed == {}
 
     run(body)
 
@@ -386,7 +172,7 @@ def test_the_log_says_when_it_begins_and_when_it_ends(caplog: pytest.LogCaptureF
         run(body)
     said = [record.getMessage() for record in caplog.records]
     assert [line.split(":")[0].split(";")[0] for line in said] == [
-        "The feature store has not answered for 0.02 s",
+        "The feature store has not answered for 0.1 s",
         "The feature store answers again",
     ]
 
