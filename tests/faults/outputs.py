@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from streams.outputs import TopicNames
 from streams.vectors import decode_vectors
@@ -60,7 +61,7 @@ class Partition:
 
     ``event``: number of the event that an offset's prediction names; ``copies``: how often it was predicted; ``seen_least`` and
     ``seen_most``: the witness' counts in the vectors served for it; ``times``: for each prediction in order, when its event was
-    produced and when the prediction was, by the broker's clock.
+    produced and when the prediction was, by the broker's clock. Vectors flagged degraded that have seen nothing are left out.
     """
 
     def __init__(self) -> None:
@@ -122,7 +123,8 @@ class Outputs:
     def _vectors(self, value: bytes) -> None:
         batch = decode_vectors(value)
         counts = batch["vector"].flatten().to_numpy().reshape(len(batch), -1)[:, self._witness]
-        counts = np.nan_to_num(counts)  # missing: nothing seen
+        blind = batch["degraded"].to_numpy(zero_copy_only=False) & np.isnan(counts)  # says so, and has seen nothing
+        batch, counts = batch.filter(pa.array(~blind)), np.nan_to_num(counts[~blind])  # missing elsewhere: nothing seen
         for id, count in zip(batch["prediction_id"].to_pylist(), counts.tolist(), strict=True):
             partition, offset = self._place(id)
             least, most = partition.seen_least[offset], partition.seen_most[offset]

@@ -1,4 +1,4 @@
-"""A few seeded faults of each kind on one stack: the shortened set of `make faults`, for every `make test`."""
+"""A few seeded faults of workers, of Redis and of the group: the shortened set of `make faults`, for every `make test`."""
 
 import contextlib
 from collections.abc import Iterator

@@ -85,8 +85,9 @@ def wrap_shards(faults: Faults) -> None:
         pieces = [dataclasses.replace(one, shards=[shard]) for one in merges for shard in one.shards]
         if faults.name != "between_shards" or len(pieces) < 2:
             return await merge(self, source, merges)
-        random.shuffle(pieces)
-        for piece in pieces[: random.randrange(1, len(pieces))]:
+        dice = random.Random(faults.argument)  # the campaign drew it from its seed
+        dice.shuffle(pieces)
+        for piece in pieces[: dice.randrange(1, len(pieces))]:
             await merge(self, source, [piece])
         return die()
 

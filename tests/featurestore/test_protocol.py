@@ -173,7 +173,7 @@ class Assignment:
     def commit(self, offset: int) -> None:
         world, partition = self.world, self.partition
         assert all((partition, o) in world.predicted for o in range(offset)), "committed past an unpublished event"
-        assert world.may_roll_back or world.fences(partition).min() >= offset - 1, "committed past an unmerged event"
+        assert world.rolled_back or world.fences(partition).min() >= offset - 1, "committed past an unmerged event"
         world.committed[partition] = offset
 
 
