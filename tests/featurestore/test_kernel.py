@@ -3,18 +3,20 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from featurestore import kernel, offline
-from featurestore.definitions import DECAYED, Aggregate, On, seconds
+from featurestore.definitions import DECAYED, Aggregate, Mean, On, Std, seconds
 from featurestore.events import Event, Floats
 from featurestore.freshness import STATES
 from featurestore.layout import Grid, Group
+from featurestore.plan import compile_plan
 from tests.featurestore.world import PLAN, REFUNDS, SALES, Sale, batch
 
 GRID = Grid.of(0, 10_000)
@@ -190,3 +192,19 @@ def lateness(sales: list[Sale]) -> list[bool]:
     states = [np.tile(chunk.group.empty, (len(chunk.entities), 1)) for chunk in chunks]
     applies = [np.ones(len(events), dtype=np.bool_)] * len(chunks)
     return serve(PLAN, events, chunks, states, applies).late.tolist()
+
+
+class Reading(Event, topic="readings", key="sensor", id="id", time="at"):
+    id: str
+    sensor: str
+    level: Annotated[float, Meta(ge=1e9 - 10, le=1e9 + 10)]
+    at: float
+
+
+def test_a_deviation_of_one_around_a_thousand_million_is_kept() -> None:
+    """The textbook's sums of squares cannot: 1e18 and 1e18 + 1 are one double."""
+    plan = compile_plan("sensors", Reading, [On(Reading, by="sensor", fields={"level": [Mean, Std]}, windows=["1h"])], shards=4)
+    readings = [Reading(str(i), "s", 1e9 + (-1) ** i, 1_000.0 + i) for i in range(1_001)]
+    served = offline.compute(plan, [batch(readings)]).served
+    mean, std = served.vectors[-1]
+    assert (mean, std) == (pytest.approx(1e9, abs=1e-6), pytest.approx(1.0, rel=1e-4))
