@@ -7,9 +7,11 @@ FeatureStoreError
 ├── StoreWentBackError   a fence is lower than this worker left it: the store lost data
 ├── NamespaceError       a namespace is not there, or was made with another number of shards
 ├── TopicReplacedError   a topic was created anew, so that its offsets mean other events
-├── FenceBeyondLogError  a fence is past the end of its Kafka partition: the topic was recreated
+├── FenceBeyondLogError  a fence or a commit is past the end of its Kafka partition: the topic was recreated
 └── StoreConfigError     the store would lose state by its own configuration
 """
+
+from collections.abc import Sequence
 
 
 class FeatureStoreError(Exception):
@@ -33,7 +35,7 @@ class StoreWentBackError(FeatureStoreError):
 
 
 class FenceBeyondLogError(FeatureStoreError):
-    """The store counted events that its Kafka partition does not have."""
+    """The store counted, or the workers' consumer group committed, events that their Kafka partition does not have."""
 
 
 class NamespaceError(FeatureStoreError):
@@ -46,3 +48,15 @@ class TopicReplacedError(FeatureStoreError):
 
 class StoreConfigError(FeatureStoreError):
     """The store is configured so that it may drop state."""
+
+
+def begin_anew(pipeline: str, topic: str, namespaces: Sequence[str]) -> str:
+    """The remedy where a topic's offsets mean other events than before: its features and its commits must both go.
+
+    With the commits alone left, the new events below them would never be read; with the fences alone, they would count as seen.
+    The consumer group is that of streams.topic_facts.
+    """
+    return (
+        f"stop the workers, then run tidegate features drop {' '.join(namespaces)}, and kafka-consumer-groups.sh "
+        f"--bootstrap-server ... --delete-offsets --group tidegate.{pipeline} --topic {topic}"
+    )

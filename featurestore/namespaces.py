@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from featurestore.errors import NamespaceError, TopicReplacedError
+from featurestore.errors import NamespaceError, TopicReplacedError, begin_anew
 from featurestore.layout import Group
 from featurestore.plan import FeaturePlan
 
@@ -166,14 +166,14 @@ def checked(plan: FeaturePlan, group: Group, found: Namespace | None, topic_ids:
     today = topic_ids.get(found.topic)
     if None not in (today, found.topic_id) and today != found.topic_id:
         raise TopicReplacedError(
-            replaced(found.topic, [plan.namespace(other) for other in plan.groups if other.topic == group.topic])
+            replaced(found.pipeline, found.topic, [plan.namespace(other) for other in plan.groups if other.topic == group.topic])
         )
     return found
 
 
-def replaced(topic: str, names: Sequence[str]) -> str:
+def replaced(pipeline: str, topic: str, names: Sequence[str]) -> str:
     """The sentence for a topic that was deleted and created anew under the same name."""
     return (
         f"the topic {topic} is not the one that the feature store counted: it was created anew, and its offsets say nothing "
-        f"of what was counted. Restore the topic, or begin anew: stop the workers, then tidegate features drop {' '.join(names)}"
+        f"of what was counted. Restore the topic, or begin anew: {begin_anew(pipeline, topic, names)}"
     )

@@ -17,7 +17,7 @@ import numpy as np
 from featurestore.admission import Admits
 from featurestore.compute import GroupChunk, Served, Touch, accumulated, group_chunk, serve
 from featurestore.entities import NO_ENTITIES, Entities
-from featurestore.errors import FenceBeyondLogError, StoreWentBackError
+from featurestore.errors import FenceBeyondLogError, StoreWentBackError, begin_anew
 from featurestore.events import Bools, EventBatch, Floats, Ints, Source
 from featurestore.layout import Group
 from featurestore.plan import FeaturePlan
@@ -59,23 +59,35 @@ class Session:
     async def begin(self, committed: int | None, log_end: int | None = None) -> int | None:
         """Reads the fences; the offset to start from where that is not the committed one (recovery seeks back), else None.
 
-        FenceBeyondLogError where a fence is at or past `log_end`: the topic was created anew.
+        FenceBeyondLogError where a fence is at or past `log_end`, or the commit past it: the topic was created anew, or cut off.
         """
         fences = await self._store.fences([self._plan.namespace(group) for group in self._written], self.source)
         self._fences = {group.name: found for group, found in zip(self._written, fences, strict=True)}
         highest = max((int(found.max()) for found in fences), default=-1)
         lowest = min((int(found.min()) for found in fences), default=None)
-        if log_end is not None and highest >= log_end:
-            raise FenceBeyondLogError(
-                f"{self.source.topic}/{self.source.partition} ends at {log_end}, but the feature store counted events up to "
-                f"{highest}: the topic was created anew. Restore the topic, or begin anew: stop the workers, then "
-                f"tidegate features drop {' '.join(self._plan.namespace(group) for group in self._written)}"
-            )
+        self._check_end(committed, highest, log_end)
         self._assume(committed)
         self.predicted_to = max(highest, self.predicted_to)
         if committed is not None and lowest is not None and lowest < committed - 1:
             return lowest + 1
         return None
+
+    def _check_end(self, committed: int | None, highest: int, log_end: int | None) -> None:
+        """A log that ends before what was counted or committed is another log, whose events would pass for seen."""
+        if log_end is None:
+            return
+        if highest >= log_end:
+            known = f"the feature store counted events up to {highest}"
+        elif committed is not None and committed > log_end:
+            known = f"the workers' consumer group committed {committed}"
+        else:
+            return
+        names = [self._plan.namespace(group) for group in self._written]
+        raise FenceBeyondLogError(
+            f"{self.source.topic}/{self.source.partition} ends at {log_end}, but {known}: the topic was created anew, or Kafka "
+            f"lost records that it had acknowledged. Restore the topic, or begin anew: "
+            f"{begin_anew(self._plan.pipeline, self.source.topic, names)}"
+        )
 
     def begin_unread(self, committed: int | None) -> None:
         """Begins while the store is away. `begin` must follow before the first read or merge; until then, views are degraded."""

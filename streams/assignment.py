@@ -134,7 +134,7 @@ class AssignmentMixin:
             first = (await self.earliest_offsets(tp))[tp]  # type: ignore[attr-defined]
             if position >= first:
                 end = (await self.highwaters(tp))[tp]  # type: ignore[attr-defined]
-                raise PositionBeyondLog(tp.topic, tp.partition, position, end)
+                raise PositionBeyondLog(tp.topic, tp.partition, position, end, self.app.conf.id)
             logger.error(
                 "%s[%d]: Kafka deleted the records %d to %d before they were read; they are not scored and in no feature. "
                 "Going on at %d. Give the topic a longer retention, or the pipeline more workers",

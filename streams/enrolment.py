@@ -113,7 +113,7 @@ class Enrolment:
         for topic, id in today.items():
             if self._ids.setdefault(topic, id) != id:
                 names = [self._plan.namespace(group) for group in self._plan.written_by(topic)]
-                raise TopicReplacedError(replaced(topic, names))
+                raise TopicReplacedError(replaced(self._plan.pipeline, topic, names))
         await self._say_used()
 
     async def _say_used(self) -> None:

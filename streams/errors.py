@@ -85,10 +85,12 @@ class SettingsError(StreamError):
 
 
 class PositionBeyondLog(StreamError):
-    def __init__(self, topic: str, partition: int, position: int, end: int) -> None:
+    def __init__(self, topic: str, partition: int, position: int, end: int, group: str) -> None:
         super().__init__(
             f"{topic}[{partition}] ends at {end}, but {position} is next to be read: the topic was created anew, or Kafka lost "
-            "records that it had acknowledged. To begin anew, end the workers and drop the features: tidegate features drop."
+            "records that it had acknowledged. Restore the topic, or begin anew: stop the workers, then drop the features made "
+            "from the topic (tidegate features list PIPELINE names them, tidegate features drop NAMESPACE ... removes them) and "
+            f"the commits: kafka-consumer-groups.sh --bootstrap-server ... --delete-offsets --group {group} --topic {topic}"
         )
 
 

@@ -61,7 +61,8 @@ def test_another_number_of_shards_is_refused_with_the_remedy(ask: Ask) -> None:
 def test_a_topic_created_anew_is_refused_with_the_remedy(ask: Ask) -> None:
     ask(lambda namespaces: namespaces.register(PLAN, IDS, NOW))
     names = " ".join(PLAN.namespace(group) for group in PLAN.written_by("refunds"))
-    with pytest.raises(TopicReplacedError, match=rf"refunds is not the one.*created anew.*tidegate features drop {names}$"):
+    remedy = rf"tidegate features drop {names}, .* --delete-offsets --group tidegate.world --topic refunds$"
+    with pytest.raises(TopicReplacedError, match=rf"refunds is not the one.*created anew.*{remedy}"):
         ask(lambda namespaces: namespaces.register(PLAN, IDS | {"refunds": "three"}, NOW))
 
 

@@ -94,6 +94,8 @@ def test_a_position_beyond_the_end_stops_the_worker(world: World, make_topic: Ma
     code, said = world.end(world.start([topic]))
     assert code == 1
     assert f"The worker stopped: {topic}[0] ends at 100, but 1000 is next to be read: the topic was created anew" in said
+    assert "tidegate features drop NAMESPACE ... removes them) and the commits: kafka-consumer-groups.sh" in said
+    assert f"--delete-offsets --group {world.app} --topic {topic}" in said
     assert world.events("begin") == []
 
 
