@@ -33,8 +33,8 @@ lint: .venv      ## ruff, mypy strict, import contracts
 bench: .venv     ## measure throughput beside hand-written loops; ARGS are the benchmark's
 	$(BIN)/python -m benchmarks $(ARGS)
 
-faults: .venv    ## put faults into a real Kafka, Redis and workers; ONLY=kill,sigterm RUNS=10 SEED=1
-	$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+faults: .venv    ## put faults into a real Kafka, Redis and workers; ONLY=kill,sigterm RUNS=10 SEED=1 JOBS=2
+	$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
 
 clean:           ## remove what the targets made in this folder
 	@$(PYTHON) -c 'import pathlib, shutil; [shutil.rmtree(p) for n in (".venv", "build", "dist", "*.egg-info", ".*_cache", ".hypothesis", "**/__pycache__") for p in sorted(pathlib.Path(".").glob(n)) if p.is_dir()]'

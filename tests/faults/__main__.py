@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.faults import report
+from tests.faults.jobs import run_jobs
 from tests.faults.model import Champion, train_champion
 from tests.faults.registry import FAULTS, Fault, Progress, Run, execute
 
@@ -51,13 +53,16 @@ def shown(console: Console, name: str) -> Any:
 @click.option("--only", metavar="A,B", help="These faults alone.")
 @click.option("--runs", type=click.IntRange(min=1), help="Injections of each fault, instead of each fault's own number.")
 @click.option("--seed", default=1, show_default=True, help="What random instants and choices are drawn from.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Faults at a time, each on its own servers."
+)
 @click.option("--short", is_flag=True, help="Few injections of each fault; nothing is written.")
 @click.option(
     "--write/--no-write",
     default=True,
     help="Write benchmarks/results/faults.json and docs/guarantees.md where a fault had its full number of runs (by default).",
 )
-def main(listed: bool, only: str | None, runs: int | None, seed: int, short: bool, write: bool) -> None:
+def main(listed: bool, only: str | None, runs: int | None, seed: int, jobs: int, short: bool, write: bool) -> None:
     """Faults under load, on a Kafka and a Redis started for each; exit code 1 where a promise was broken."""
     load_scenarios()
     faults = chosen(only, short)
@@ -67,6 +72,10 @@ def main(listed: bool, only: str | None, runs: int | None, seed: int, short: boo
         return
     signal.signal(signal.SIGTERM, _end)
     console = Console(stderr=True)
+    if jobs > 1 and len(faults) > 1:
+        options = ["--seed", str(seed), *(["--runs", str(runs)] if runs else []), *(["--short"] if short else [])]
+        tell = partial(console.print, highlight=False, markup=False)
+        sys.exit(not run_jobs([one.name for one in faults], [*options, "--write" if write else "--no-write"], jobs, tell))
     folder = Path(tempfile.mkdtemp(prefix="tidegate-faults-"))
     console.print("training a model", highlight=False)
     champion = train_champion(folder / "model")
