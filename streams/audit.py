@@ -1,13 +1,19 @@
-"""The topic ``tidegate.audit``: acts that must be kept, such as an erasure. Whom it concerned is there as a keyed hash only."""
+"""The topic ``tidegate.audit``: acts that must be kept though Redis loses everything.
+
+An erasure, with whom it concerned as a keyed hash only; a namespace filled from Parquet, with its cut; the drop of such a one.
+"""
 
 import hashlib
 import hmac
 import logging
-from collections.abc import Iterable
+import time
+import uuid
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from featurestore.admission import Erasure, Erasures, same_entities
+from featurestore.namespaces import Backfill
 from featurestore.plan import FeaturePlan
 from streams.errors import AuditError, SettingsError
 from streams.settings import ENVIRONMENT, Settings
@@ -18,14 +24,15 @@ log = logging.getLogger(__name__)
 
 TOPIC = "tidegate.audit"
 SPEC = kept_topic(TOPIC)
-FORGET = "forget"
+FORGET, FILL, DROP = "forget", "fill", "drop"
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """One act. ``fields`` name the entity, ``hash`` is HMAC-SHA-256 of its fields and values under the key that ``key_id`` tells.
+    """One act, at ``when`` (seconds since the epoch, UTC), on ``namespaces``. Fields are only ever added, with defaults.
 
-    ``when`` is in seconds since the epoch, UTC: events of the entity from before it count no more.
-    Fields are only ever added, with defaults.
+    forget: ``fields`` name the entity, ``hash`` is HMAC-SHA-256 of its fields and values under the key that ``key_id`` tells;
+    its events from before ``when`` count no more. fill: the namespace is filled from Parquet, as ``fill`` says, from here on.
+    drop: it is empty again, and may be filled in another way. The last two leave ``fields``, ``hash`` and ``key_id`` empty.
     """
 
     act: str
@@ -38,6 +45,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     when: float
     why: str
     namespaces: list[str]
+    fill: Backfill | None = None
 
 
 def key_id(key: bytes) -> str:
@@ -61,6 +69,49 @@ def write_act(bootstrap_servers: str, act: Act) -> None:
     append(bootstrap_servers, TOPIC, act.pipeline, msgspec.json.encode(act), AuditError)
 
 
+def fills(acts: Iterable[Act]) -> dict[str, Backfill]:
+    """How each namespace was filled from Parquet, of those that were and were not dropped since."""
+    out: dict[str, Backfill] = {}
+    for act in acts:
+        for name in act.namespaces:
+            if act.act == FILL and act.fill is not None:
+                out[name] = act.fill
+            elif act.act == DROP:
+                out.pop(name, None)
+    return out
+
+
+def same_fill(one: Backfill | None, other: Backfill | None) -> bool:
+    """Whether both mean the same events, from the same file."""
+    return one is not None and other is not None and (one.source, one.cut, one.digest) == (other.source, other.cut, other.digest)
+
+
+def fill_act(pipeline: str, name: str, fill: Backfill) -> Act:
+    """To be written before the first row of a file is merged."""
+    return _of_namespace(FILL, pipeline, name, "tidegate backfill", fill)
+
+
+def drop_act(pipeline: str, name: str) -> Act:
+    """To be written once nothing of the namespace is left."""
+    return _of_namespace(DROP, pipeline, name, "tidegate features drop", None)
+
+
+def _of_namespace(act: str, pipeline: str, name: str, who: str, fill: Backfill | None) -> Act:
+    return Act(
+        act=act,
+        act_id=uuid.uuid4().hex,
+        pipeline=pipeline,
+        fields=(),
+        hash="",
+        key_id="",
+        who=who,
+        when=time.time(),
+        why="",
+        namespaces=[name],
+        fill=fill,
+    )
+
+
 def required_key(settings: Settings, acts: Iterable[Act] = ()) -> bytes:
     """The key that entities are hashed with; SettingsError where it is not set, or not the one that these acts were made with."""
     key = settings.hash_key
@@ -69,7 +120,7 @@ def required_key(settings: Settings, acts: Iterable[Act] = ()) -> bytes:
             f"TIDEGATE_HASH_KEY is not set ({ENVIRONMENT['TIDEGATE_HASH_KEY']}); make one and keep it: "
             "export TIDEGATE_HASH_KEY=$(openssl rand -hex 32)"
         )
-    others = {act.key_id for act in acts} - {key_id(key)}
+    others = {act.key_id for act in acts if act.act == FORGET} - {key_id(key)}
     if others:
         raise SettingsError(
             f"TIDEGATE_HASH_KEY is not the key that entities were forgotten under (its id is {key_id(key)}, theirs "
@@ -78,12 +129,13 @@ def required_key(settings: Settings, acts: Iterable[Act] = ()) -> bytes:
     return key
 
 
-def erasures(settings: Settings, plan: FeaturePlan) -> Erasures | None:
-    """The erasure log of a pipeline as a question to its events; None where nobody was forgotten.
+def erasures(settings: Settings, plan: FeaturePlan, acts: Sequence[Act] | None = None) -> Erasures | None:
+    """The erasure log of a pipeline as a question to its events; None where nobody was forgotten. `acts`: as read already.
 
     SettingsError where somebody was and the key is not there to know them by.
     """
-    acts = [act for act in read_acts(settings.kafka) if act.act == FORGET and act.pipeline == plan.pipeline]
+    known = read_acts(settings.kafka) if acts is None else acts
+    acts = [act for act in known if act.act == FORGET and act.pipeline == plan.pipeline]
     if not acts:
         return None
     key = required_key(settings, acts)

@@ -6,7 +6,8 @@ states, scored or published. Two rules keep every event counted once:
 - **Never at or past the committed offset** of the pipeline's consumer group. An event merged there would count as predicted
   before it was. A worker finds the fences right below a commit and fills what lies between by its ordinary recovery.
 - **A cut for Parquet**: events from before it come from the file and never from Kafka, later ones from Kafka alone. The cut is
-  kept in the namespace's entry, and every worker of the namespace heeds it, so that no later recovery can count an event twice.
+  kept in the namespace's entry, and every worker of the namespace heeds it, so that no later recovery can count an event twice;
+  and on the audit topic, should Redis lose the entry.
 
 A file's rows are fenced under a source of their own (row numbers as offsets). Everything goes on where it stopped.
 """
@@ -21,9 +22,10 @@ from time import time
 import msgspec
 import numpy as np
 
-from featurestore.admission import Admission, Erasures
+from featurestore.admission import Admission
 from featurestore.errors import DefinitionError
 from featurestore.events import Event, Source, contract
+from featurestore.layout import Group
 from featurestore.namespaces import Backfill, Namespace, Namespaces, is_shared
 from featurestore.parquet import facts, parts
 from featurestore.plan import FeaturePlan, compile_plan
@@ -32,7 +34,7 @@ from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from featurestore.store import NEVER, Store
 from scorer.pipeline import Pipeline
-from streams.audit import erasures
+from streams.audit import Act, erasures, fill_act, fills, read_acts, same_fill, write_act
 from streams.chunk import TP
 from streams.codec import Decoder
 from streams.enrolment import parquet_source, ttl_ms
@@ -81,8 +83,8 @@ async def backfill(pipeline: Pipeline, settings: Settings, request: Request, pro
     store = RedisStore(settings.redis, plan.shards, ttl_ms=ttl_ms(chosen, kept))
     client = connect(settings.redis)
     try:
-        known = await asyncio.to_thread(erasures, settings, plan)
-        return await _Filling(pipeline, chosen, settings, request, progress, store, Namespaces(client), facts_of, known).run()
+        acts = await asyncio.to_thread(read_acts, settings.kafka)
+        return await _Filling(pipeline, chosen, settings, request, progress, store, Namespaces(client), facts_of, acts).run()
     finally:
         await client.aclose()
         await store.close()
@@ -110,10 +112,11 @@ class _Filling:
         store: Store,
         namespaces: Namespaces,
         topics: TopicFacts,
-        erased: Erasures | None,
+        acts: Sequence[Act],
     ) -> None:
         self._pipeline, self._plan, self._settings, self._request, self._progress = pipeline, plan, settings, request, progress
-        self._store, self._namespaces, self._topics, self._erased = store, namespaces, topics, erased
+        self._store, self._namespaces, self._topics = store, namespaces, topics
+        self._erased, self._known = erasures(settings, plan, acts), fills(acts)
         self._report = Report()
         self._entries: dict[str, Namespace] = {}  # by group name
 
@@ -159,11 +162,16 @@ class _Filling:
         entries, left = await self._namespaces.all(), []
         for reads in self._plan.reads:
             entry = entries.get(self._plan.namespace(reads.group))
-            if entry is not None and (entry.backfill is None or entry.backfill.done) and not await self._lacks(entry, committed):
+            if entry is not None and self._looks_filled(entry) and not await self._lacks(entry, committed):
                 self._report.complete.append(reads.group.name)
             else:
                 left.append(reads)
         self._plan = replace(self._plan, reads=tuple(left))
+
+    def _looks_filled(self, entry: Namespace) -> bool:
+        """Whether nothing says that something is missing, and the entry is the one that a file was merged under, if any was."""
+        lost = entry.name in self._known and not same_fill(self._known[entry.name], entry.backfill)
+        return not lost and (entry.backfill is None or entry.backfill.done)
 
     async def _lacks(self, entry: Namespace, committed: Mapping[TP, int | None]) -> bool:
         """Whether a fence is below what is committed, or a file's row is not merged."""
@@ -181,7 +189,7 @@ class _Filling:
         """Enters the namespaces with how they are filled, before the first merge; refuses what would count an event twice."""
         ids = await asyncio.to_thread(self._topics.ids, {group.topic for group in self._plan.groups})
         wanted = {event: await self._wanted(event, committed) for event in self._events()}
-        backfills = {group.name: wanted[group.on.event] for group in self._plan.groups}
+        backfills = {group.name: self._as_known(group, wanted[group.on.event]) for group in self._plan.groups}
         self._entries = await self._namespaces.register(self._plan, ids, time(), backfills)
         for name, entry in self._entries.items():
             if entry.backfill is None:  # a worker entered it before
@@ -189,8 +197,22 @@ class _Filling:
                     await self._refuse_if_counted(entry, committed)
                 await self._put(name, backfills[name])
             else:
-                self._check_same(entry, entry.backfill, backfills[name])
+                self._check_same(entry.name, entry.topic, entry.backfill, backfills[name])
                 await self._put(name, msgspec.structs.replace(entry.backfill, done=False))
+        for entry in self._entries.values():
+            filled = entry.backfill
+            if filled is not None and filled.source == "parquet" and not same_fill(filled, self._known.get(entry.name)):
+                act = fill_act(self._plan.pipeline, entry.name, filled)
+                await asyncio.to_thread(write_act, self._settings.kafka, act)
+
+    def _as_known(self, group: Group, wanted: Backfill) -> Backfill:
+        """How a group is filled: as the audit topic says that it was begun, where Redis may have lost that."""
+        name = self._plan.namespace(group)
+        known = self._known.get(name)
+        if known is None:
+            return wanted
+        self._check_same(name, group.topic, known, wanted)
+        return msgspec.structs.replace(known, complete_from=wanted.complete_from)
 
     async def _put(self, name: str, changed: Backfill) -> None:
         self._entries[name] = msgspec.structs.replace(self._entries[name], backfill=changed)
@@ -242,20 +264,20 @@ class _Filling:
                         f"use it, then tidegate features drop {entry.name}, and run this again"
                     )
 
-    def _check_same(self, entry: Namespace, before: Backfill, now: Backfill) -> None:
+    def _check_same(self, name: str, topic: str, before: Backfill, now: Backfill) -> None:
         """A namespace is filled in one way: from the same kind of source, with the same file and cut."""
-        again = f"or begin anew: tidegate features drop {entry.name}"
+        again = f"or begin anew: tidegate features drop {name}"
         if before.source != now.source:
             how = "--from FOLDER, the same folder" if before.source == "parquet" else "--from kafka"
-            raise BackfillRefused(f"{entry.name} is being filled from {before.source}: go on with {how}, {again}")
+            raise BackfillRefused(f"{name} is being filled from {before.source}: go on with {how}, {again}")
         if before.digest != now.digest:
             raise BackfillRefused(
-                f"{entry.name}: {entry.topic}.parquet is not the file that it was begun with ({now.rows:,} rows now, "
+                f"{name}: {topic}.parquet is not the file that it was begun with ({now.rows:,} rows now, "
                 f"{before.rows:,} then): go on with that one, {again}"
             )
         if self._request.until is not None and before.cut != now.cut:
             assert before.cut is not None
-            raise BackfillRefused(f"{entry.name} was begun with --until {utc(before.cut)}: leave --until out, {again}")
+            raise BackfillRefused(f"{name} was begun with --until {utc(before.cut)}: leave --until out, {again}")
 
     async def _fill_from_file(self, folder: Path, event: type[Event]) -> None:
         """Merges a file's events from before the cut, from the first row that a shard lacks."""

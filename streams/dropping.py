@@ -1,13 +1,14 @@
 """Removes a namespace, whole, in bounded batches: while it goes, its entry says so, and nobody may use it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from featurestore.errors import NamespaceError
 from featurestore.namespaces import Namespaces
 from featurestore.redis_client import Client, escaped
+from streams.audit import Act, drop_act, fills, write_act
 from streams.topic_facts import TopicFacts, group_of
 
 BATCH = 1_000  # keys a round trip; UNLINK frees them in the background
@@ -51,6 +52,16 @@ async def drop(client: Client, name: str, progress: Callable[[int], None] = lamb
     progress(gone)
     await namespaces.remove(name)
     return gone
+
+
+def record(bootstrap_servers: str, name: str, acts: Sequence[Act]) -> None:
+    """Says on the audit topic that what a namespace was filled with from Parquet is gone, where it says that it was.
+
+    After the drop: one that is interrupted in between leaves workers asking for the file or another drop, never going on without.
+    """
+    if name in fills(acts):
+        pipeline = next(act.pipeline for act in reversed(acts) if name in act.namespaces and act.fill is not None)
+        write_act(bootstrap_servers, drop_act(pipeline, name))
 
 
 async def _unlink(client: Client, keys: list[bytes]) -> int:

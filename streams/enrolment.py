@@ -1,7 +1,8 @@
 """A worker's standing in the feature store: its namespaces are entered and fit, and its topics stay the ones that it counts.
 
-Before the first merge: other pipelines' groups are there, numbers of shards agree, a backfill from Parquet is complete, each
-topic is the one that was counted before. Afterwards, every few seconds: the namespaces are in use, the topics are still the same.
+Before the first merge: other pipelines' groups are there, numbers of shards agree, a backfill from Parquet is complete (and not
+lost with Redis, of which the audit topic tells), each topic is the one that was counted before. Afterwards, every few seconds:
+the namespaces are in use, the topics are still the same.
 """
 
 import asyncio
@@ -21,12 +22,14 @@ from featurestore.namespaces import Namespace, Namespaces, is_shared, replaced
 from featurestore.plan import FeaturePlan
 from featurestore.redis_client import connect
 from featurestore.store import Store
+from streams.audit import SPEC as AUDIT_SPEC
 from streams.audit import TOPIC as AUDIT
-from streams.audit import erasures
+from streams.audit import Act, erasures, fills, read_acts, same_fill
 from streams.chunk import TP
 from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts
+from streams.topics import ensure_topics
 
 log = logging.getLogger(__name__)
 
@@ -67,25 +70,43 @@ class Enrolment:
     async def enter(self) -> None:
         """Raises what makes these namespaces unfit, with the remedy."""
         self._ids = await asyncio.to_thread(self._facts.ids, self._topics)
+        await asyncio.to_thread(ensure_topics, self._settings.kafka, [AUDIT_SPEC])
+        acts = await self._new_acts() or []
+        await self._check_fills(acts)
         entries = await self._namespaces.register(self._plan, self._ids, time())
         for entry in entries.values():
             await self._check_backfill(entry)
         await self._say_used()
         cuts = {name: entry.backfill.cut for name, entry in entries.items() if entry.backfill and entry.backfill.cut is not None}
-        self._admission = Admission(cuts)
-        await self._read_acts()
+        self._admission = Admission(cuts, self._erasures(acts))
 
-    async def _read_acts(self) -> None:
-        """Takes in whom the audit topic says to forget, where it has grown."""
+    async def _new_acts(self) -> list[Act] | None:
+        """Every act, where the audit topic has grown since it was last read; None where it has not."""
         end = await asyncio.to_thread(lambda: sum(self._facts.ends([TP(AUDIT, 0)]).values()))
-        if end != self._acts:
-            self._admission = Admission(self._admission.cuts, await asyncio.to_thread(self._erasures))
-            self._acts = end
+        if end == self._acts:
+            return None
+        acts = await asyncio.to_thread(read_acts, self._settings.kafka)
+        self._acts = end
+        return acts
 
-    def _erasures(self) -> Erasures | None:
+    async def _check_fills(self, acts: list[Act]) -> None:
+        """NamespaceError where Redis lost how a namespace was filled: Kafka has not what the file has, or has it a second time.
+
+        Before anything is entered, so that an entry without a cut never stands where one with a cut was.
+        """
+        known, entries = fills(acts), await self._namespaces.all()
+        for name in (self._plan.namespace(group) for group in self._plan.groups):
+            entry = entries.get(name)
+            if name in known and not same_fill(known[name], None if entry is None else entry.backfill):
+                raise NamespaceError(
+                    f"{name} was filled from a Parquet file, which Redis has lost: run the same tidegate backfill again, then "
+                    f"start the workers; or begin anew: tidegate features drop {name}"
+                )
+
+    def _erasures(self, acts: list[Act]) -> Erasures | None:
         """Without the key old events of the forgotten cannot be told apart; only a store that lost data would meet them again."""
         try:
-            return erasures(self._settings, self._plan)
+            return erasures(self._settings, self._plan, acts)
         except SettingsError as error:
             log.warning("if Redis loses data, events of forgotten entities will be merged again: %s", error)
             return None
@@ -106,7 +127,9 @@ class Enrolment:
         """TopicReplacedError where a topic was created anew; takes in erasures; says that the namespaces are in use."""
         try:
             today = await asyncio.to_thread(self._facts.ids, self._topics)
-            await self._read_acts()
+            acts = await self._new_acts()
+            if acts is not None:
+                self._admission = Admission(self._admission.cuts, self._erasures(acts))
         except StreamError as away:
             log.warning("topics could not be checked: %s", away)
             today = {}

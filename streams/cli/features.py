@@ -195,13 +195,14 @@ def drop(namespaces: tuple[str, ...], yes: bool, force: bool) -> None:
     Refused for one that running workers use. What Kafka still holds can be counted again: by workers, or tidegate backfill.
     """
     from streams import dropping
+    from streams.audit import fills, read_acts
     from streams.topic_facts import TopicFacts
 
     with told_plainly():
         settings = Settings.from_environment(os.environ)
-        topics = TopicFacts(settings.kafka)
+        topics, acts = TopicFacts(settings.kafka), read_acts(settings.kafka)
         for name in namespaces:
-            if not _asked(settings, partial(dropping.exists, name=name)):
+            if name not in fills(acts) and not _asked(settings, partial(dropping.exists, name=name)):
                 raise click.ClickException(f"there is no namespace {name}; see: tidegate features list --all")
             if not force:
                 _asked(settings, partial(dropping.refuse_used, name=name, topics=topics))
@@ -209,6 +210,7 @@ def drop(namespaces: tuple[str, ...], yes: bool, force: bool) -> None:
             click.confirm(f"Delete {', '.join(namespaces)} for good?", abort=True)
         for name in namespaces:
             gone = _asked(settings, partial(dropping.drop, name=name))
+            dropping.record(settings.kafka, name, acts)
             click.echo(f"{name}: {gone:,} keys deleted")
 
 

@@ -16,7 +16,7 @@ from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_store import RedisStore
 from streams.enrolment import Enrolment, ttl_ms
 from tests.integration.replay import wait_for
-from tests.integration.shop import TILES, Shop, batch, trade
+from tests.integration.shop import START, TILES, Shop, batch, trade
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 DAY_MS = 86_400_000
@@ -111,6 +111,80 @@ def test_an_unfinished_file_is_refused_though_its_entry_says_done(shop: Shop, re
     redis_client.set(f"{{{users}:2}}:f:parquet:{shop.name}.sales:0", 3)
     with pytest.raises(NamespaceError, match="run the same tidegate backfill again"):
         enrolled(shop, nothing)
+
+
+@pytest.fixture
+def filled_shop(shop: Shop) -> Shop:
+    """One with 300 events from Parquet, up to a cut at event 200, and the 250 later ones of Kafka's 350."""
+    events = trade(shop.pipeline(TILES), 0, 450)
+    shop.send(events[100:])
+    shop.commit_as_if_served()
+    history = shop.write_history(events[:300])
+    filled = shop.call("backfill", shop.file(TILES), "--from", str(history), "--until", "2023-11-14T22:15:00")
+    assert filled.exit_code == 0, filled.output
+    assert shop.states(TILES) == shop.expected(TILES, events)
+    return shop
+
+
+LOST = r"was filled from a Parquet file, which Redis has lost: run the same tidegate backfill again"
+
+
+def test_a_parquet_fill_that_redis_lost_is_not_forgotten(filled_shop: Shop, redis_client: redis.Redis) -> None:
+    """Kafka's oldest records are still there, so that nothing else would miss the file; the fill goes by its first cut again."""
+    redis_client.flushdb()
+    with pytest.raises(NamespaceError, match=LOST):
+        enrolled(filled_shop, nothing)
+    assert not redis_client.keys("*")
+    history = str(filled_shop.folder / "history")
+    again = filled_shop.call("backfill", filled_shop.file(TILES), "--from", history)
+    assert again.exit_code == 0, again.output
+    assert filled_shop.states(TILES) == filled_shop.expected(TILES, trade(filled_shop.pipeline(TILES), 0, 450))
+    enrolled(filled_shop, nothing)
+
+
+def test_a_cut_is_kept_though_its_entry_alone_is_lost(filled_shop: Shop, redis_client: redis.Redis) -> None:
+    """As on a cluster whose node of that one key came back empty: states and fences are there, and what may not count again."""
+    group, states = filled_shop.plan(TILES).groups[0], filled_shop.states(TILES)
+    redis_client.delete("tidegate:namespaces")
+    with pytest.raises(NamespaceError, match=LOST):
+        enrolled(filled_shop, nothing)
+    from_kafka = filled_shop.call("backfill", filled_shop.file(TILES))
+    assert "is being filled from parquet: go on with --from FOLDER" in from_kafka.output
+    sales = [event for event in trade(filled_shop.pipeline(TILES), 100, 450) if hasattr(event, "user")]
+    whole = batch(group.on.event, [{name: getattr(e, name) for name in e.__struct_fields__} for e in sales])
+    again = filled_shop.call("backfill", filled_shop.file(TILES), "--from", str(filled_shop.folder / "history"))
+    assert again.exit_code == 0, again.output
+    assert filled_shop.states(TILES) == states
+
+    async def heeds_the_cut(enrolment: Enrolment) -> None:
+        assert enrolment.admits(group, whole).tolist() == [event.at >= START + 100 for event in sales]
+
+    enrolled(filled_shop, heeds_the_cut)
+
+
+def test_only_the_same_file_takes_a_lost_ones_place(filled_shop: Shop, redis_client: redis.Redis) -> None:
+    redis_client.flushdb()
+    other = filled_shop.write_history(trade(filled_shop.pipeline(TILES), 0, 250))
+    refused = filled_shop.call("backfill", filled_shop.file(TILES), "--from", str(other))
+    assert (refused.exit_code, "is not the file that it was begun with" in refused.output) == (1, True)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_was_dropped_begins_anew(filled_shop: Shop, redis_client: redis.Redis, lost: bool) -> None:
+    """Also where Redis has nothing of it left to drop; another file may then fill it."""
+    names = [filled_shop.plan(TILES).namespace(group) for group in filled_shop.plan(TILES).groups]
+    if lost:
+        redis_client.flushdb()
+    dropped = filled_shop.call("features", "drop", "--yes", *names)
+    assert dropped.exit_code == 0, dropped.output
+    enrolled(filled_shop, nothing)
+    assert "there is no namespace" in filled_shop.call("features", "drop", "--yes", f"{names[0]}x").output
+    redis_client.flushdb()
+    events = trade(filled_shop.pipeline(TILES), 0, 450)
+    other = filled_shop.write_history(events[:350])
+    filled = filled_shop.call("backfill", filled_shop.file(TILES), "--from", str(other))
+    assert filled.exit_code == 0, filled.output
+    assert filled_shop.states(TILES) == filled_shop.expected(TILES, events)
 
 
 def test_running_workers_take_an_erasure_in(shop: Shop) -> None:
