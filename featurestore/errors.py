@@ -2,6 +2,7 @@
 
 FeatureStoreError
 ├── DefinitionError      a pipeline's features contradict each other or the event contracts
+├── HashKeyError         there are personal fields and no key to hash them with, or another than before
 ├── HistoryError         recorded events are missing or break their contract
 ├── LayoutError          a state in the store does not have the layout of its group
 ├── StoreWentBackError   a fence is lower than this worker left it: the store lost data
@@ -20,6 +21,10 @@ class FeatureStoreError(Exception):
 
 class DefinitionError(FeatureStoreError):
     """A feature definition is wrong; the message names it and the change that mends it."""
+
+
+class HashKeyError(FeatureStoreError):
+    """Personal fields cannot be hashed, or not as before; the message names TIDEGATE_HASH_KEY and the remedy."""
 
 
 class HistoryError(FeatureStoreError):

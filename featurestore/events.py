@@ -20,12 +20,16 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """Where a class of events lives and which of its fields play a part: topic, message key, event id, event time."""
+    """Where a class of events lives and which of its fields play a part: topic, message key, event id, event time.
+
+    ``personal`` fields leave decoding as keyed hashes (featurestore.personal).
+    """
 
     topic: str
     key: str
     id: str
     time: str
+    personal: tuple[str, ...] = ()
 
 
 class EventMeta(msgspec.StructMeta):
@@ -43,6 +47,7 @@ class EventMeta(msgspec.StructMeta):
         key: str | None = None,
         id: str | None = None,
         time: str | None = None,
+        personal: tuple[str, ...] = (),
         **options: Any,
     ) -> "EventMeta":
         cls = super().__new__(mcls, name, bases, namespace, frozen=True, **options)
@@ -55,7 +60,7 @@ class EventMeta(msgspec.StructMeta):
                     raise DefinitionError(
                         f"event {name}: {role}={chosen!r} is not one of its fields; choose one of {', '.join(sorted(fields))}"
                     )
-            cls.__contract__ = Contract(topic=topic, **given)  # type: ignore[arg-type]
+            cls.__contract__ = Contract(topic=topic, **given, personal=_personal(cls, personal))  # type: ignore[arg-type]
         return cls
 
 
@@ -64,6 +69,7 @@ class Event(msgspec.Struct, metaclass=EventMeta):
 
     Constraints are declared with ``Annotated[float, msgspec.Meta(ge=..., le=...)]``; a record that breaks one goes to the
     dead-letter topic. An aggregated field needs both bounds: sums are kept on a grid derived from them (docs/decisions.md).
+    ``personal=("user",)`` names text fields that are hashed under TIDEGATE_HASH_KEY as soon as a record is decoded.
 
     >>> from typing import Annotated
     >>> from msgspec import Meta
@@ -87,6 +93,24 @@ def contract(event: type[Event]) -> Contract:
     return found
 
 
+def _personal(event: type[Any], names: object) -> tuple[str, ...]:
+    """The event's personal fields, checked: they must be fields, and text, because the hash that takes their place is."""
+    if isinstance(names, str) or not isinstance(names, tuple | list):
+        raise DefinitionError(f"event {event.__name__}: personal={names!r} is a tuple of fields, such as personal=('user',)")
+    types = field_types(event) if names else {}
+    for name in names:
+        if name not in types:
+            raise DefinitionError(
+                f"event {event.__name__}: personal={name!r} is not one of its fields; choose from {', '.join(sorted(types))}"
+            )
+        if types[name].kind != "str":
+            raise DefinitionError(
+                f"event {event.__name__}: personal field {name!r} is not text, and the hash that takes its place is: declare it "
+                f"as str (or str | None) and send it as text, or leave it out of the event"
+            )
+    return tuple(dict.fromkeys(names))
+
+
 class Source(NamedTuple):
     """One partition of one topic: where offsets count."""
 
@@ -99,7 +123,7 @@ class EventBatch:
     """Consecutive accepted events of one partition; every array has one entry an event, in offset order.
 
     ``offsets`` int64; ``ingested`` and ``times`` float64, seconds since the epoch (the broker's timestamp, the event's own time);
-    ``keys`` the records' raw keys.
+    ``keys`` what is published about them is keyed by: the records' raw keys, or with personal fields the hashed field's.
     """
 
     event: type[Event]

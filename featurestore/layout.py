@@ -260,5 +260,7 @@ def _slots(on: On, types: Mapping[str, FieldType]) -> tuple[Slot, ...]:
 def _fingerprint(on: On, by: tuple[str, ...], slots: tuple[Slot, ...], grids: dict[str, Grid], lengths: list[int]) -> str:
     half_life = (seconds(on.half_life), HALF_LIVES, HALF_LIFE_TILES) if on.half_life else ()  # a group without it keeps its name
     windows = (lengths, on.tiles, on.lateness_tiles)
-    meaning = (LAYOUT_VERSION, contract(on.event).topic, by, slots, grids, *windows, on.missing, *half_life)
+    personal = [field for field in by if field in contract(on.event).personal]  # their keys are hashes
+    hashed = ({"personal": personal},) if personal else ()
+    meaning = (LAYOUT_VERSION, contract(on.event).topic, by, slots, grids, *windows, on.missing, *half_life, *hashed)
     return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:12]

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from featurestore.errors import NamespaceError, TopicReplacedError, begin_anew
+from featurestore.errors import HashKeyError, NamespaceError, TopicReplacedError, begin_anew
 from featurestore.layout import Group
+from featurestore.personal import hashed_fields
 from featurestore.plan import FeaturePlan
 
 KEY = "tidegate:namespaces"
@@ -41,7 +42,10 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Namespace(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry. ``doubles`` in a state; ``topic_id`` as Kafka gives it, None where the broker has none."""
+    """One entry. ``doubles`` in a state; ``topic_id`` as Kafka gives it, None where the broker has none.
+
+    ``personal`` names the fields of ``by`` that are hashed in its keys, ``key_id`` tells the key; None where there are none.
+    """
 
     name: str
     pipeline: str
@@ -57,6 +61,8 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True):
     topic_id: str | None
     first_used: float
     backfill: Backfill | None = None
+    personal: tuple[str, ...] = ()
+    key_id: str | None = None
     dropping: bool = False  # being removed: nobody may use it any more
 
 
@@ -65,8 +71,16 @@ def is_shared(plan: FeaturePlan, group: Group) -> bool:
     return group not in plan.written_by(group.topic)
 
 
-def entry(plan: FeaturePlan, group: Group, topic_id: str | None, now: float, backfill: Backfill | None = None) -> Namespace:
-    """The entry of a group that the plan's pipeline writes."""
+def entry(
+    plan: FeaturePlan,
+    group: Group,
+    topic_id: str | None,
+    now: float,
+    backfill: Backfill | None = None,
+    key_id: str | None = None,
+) -> Namespace:
+    """The entry of a group that the plan's pipeline writes; `key_id` tells the key that personal fields are hashed with."""
+    hashed = hashed_fields(group)
     return Namespace(
         name=plan.namespace(group),
         pipeline=plan.pipeline,
@@ -82,6 +96,8 @@ def entry(plan: FeaturePlan, group: Group, topic_id: str | None, now: float, bac
         topic_id=topic_id,
         first_used=now,
         backfill=backfill,
+        personal=hashed,
+        key_id=key_id if hashed else None,
     )
 
 
@@ -103,21 +119,25 @@ class Namespaces:
         topic_ids: Mapping[str, str],
         now: float,
         backfills: Mapping[str, Backfill] = MappingProxyType({}),
+        key_id: str | None = None,
     ) -> dict[str, Namespace]:
         """Enters what the plan writes, where it is not entered yet, and checks all that it reads; entries by group name.
 
-        `backfills`, by group name, go into new entries.
+        `backfills`, by group name, go into new entries; `key_id` tells the key of personal fields.
 
         NamespaceError where a namespace has another number of shards, or is read and not there; TopicReplacedError where it was
-        filled from a topic of another id than today's.
+        filled from a topic of another id than today's; HashKeyError where its keys are hashes under another key.
         """
         groups = [group for group in plan.groups if not is_shared(plan, group)]
-        new = [entry(plan, group, topic_ids.get(group.topic), now, backfills.get(group.name)) for group in groups]
+        new = [entry(plan, group, topic_ids.get(group.topic), now, backfills.get(group.name), key_id) for group in groups]
         if new:
             await self._execute([("HSETNX", KEY, one.name, msgspec.json.encode(one)) for one in new])
         known = await self.all()
         found = {group.name: known.get(plan.namespace(group)) for group in plan.groups}
-        return {group.name: checked(plan, group, found[group.name], topic_ids) for group in plan.groups}
+        entries = {group.name: checked(plan, group, found[group.name], topic_ids) for group in plan.groups}
+        for group in plan.groups:
+            check_key(group, entries[group.name], key_id)
+        return entries
 
     async def put(self, changed: Namespace) -> None:
         """Writes an entry over the one there is."""
@@ -169,6 +189,16 @@ def checked(plan: FeaturePlan, group: Group, found: Namespace | None, topic_ids:
             replaced(found.pipeline, found.topic, [plan.namespace(other) for other in plan.groups if other.topic == group.topic])
         )
     return found
+
+
+def check_key(group: Group, found: Namespace, key_id: str | None) -> None:
+    """HashKeyError where the group's keys hold hashes and `key_id` is not that of the key they were made with."""
+    if hashed_fields(group) and (key_id is None or found.key_id != key_id):
+        raise HashKeyError(
+            f"{found.name} was filled under another TIDEGATE_HASH_KEY (its id is {found.key_id}, this one's {key_id}), and under "
+            f"this one nobody would be found: set the one that was in use then. It is lost, or to be replaced? Give the group "
+            f"another version= and fill it: tidegate backfill"
+        )
 
 
 def replaced(pipeline: str, topic: str, names: Sequence[str]) -> str:

@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from featurestore.broken import expectation
 from featurestore.errors import HistoryError
 from featurestore.events import Event, EventBatch, Source, contract
+from featurestore.personal import Pseudonyms, hider
 
 BATCH_ROWS = 50_000
 DIGESTED_BYTES = 2**20
@@ -30,29 +32,44 @@ def quiet(topic: str, read: int, rows: int) -> None:
 
 
 def read_history(
-    folder: Path, events: Sequence[type[Event]], first: float = 0.0, last: float = np.inf, progress: Progress = quiet
+    folder: Path,
+    events: Sequence[type[Event]],
+    first: float = 0.0,
+    last: float = np.inf,
+    progress: Progress = quiet,
+    pseudonyms: Pseudonyms | None = None,
 ) -> list[EventBatch]:
     """The events of these kinds with first <= event time < last (seconds since the epoch), for featurestore.offline.
 
-    Offsets are row numbers, the partition is 0. HistoryError where a file is missing or a row breaks its contract.
+    Offsets are row numbers, the partition is 0; personal fields are hashed as in the worker. HistoryError where a file is missing
+    or a row breaks its contract, HashKeyError where there are personal fields and no key.
     """
-    return [batch for event in events for batch in _read_topic(folder, event, first, last, progress)]
+    return [batch for event in events for batch in _read_topic(folder, event, first, last, progress, pseudonyms)]
 
 
-def _read_topic(folder: Path, event: type[Event], first: float, last: float, progress: Progress) -> list[EventBatch]:
+def _read_topic(
+    folder: Path, event: type[Event], first: float, last: float, progress: Progress, pseudonyms: Pseudonyms | None
+) -> list[EventBatch]:
     topic, batches = contract(event).topic, []
-    for batch, read, rows in parts(folder, event, first, last):
+    for batch, read, rows in parts(folder, event, first, last, pseudonyms=pseudonyms):
         batches.append(batch)
         progress(topic, read, rows)
     return [batch for batch in batches if len(batch)]
 
 
 def parts(
-    folder: Path, event: type[Event], first: float = 0.0, last: float = np.inf, begin: int = 0, size: int = BATCH_ROWS
+    folder: Path,
+    event: type[Event],
+    first: float = 0.0,
+    last: float = np.inf,
+    begin: int = 0,
+    size: int = BATCH_ROWS,
+    pseudonyms: Pseudonyms | None = None,
 ) -> Iterator[tuple[EventBatch, int, int]]:
     """A topic's file in parts of at most `size` rows, from row `begin` on: the events with first <= event time < last among them
     (maybe none), the rows read so far, the rows in the file.
     """
+    hide = hider(event, pseudonyms)
     path = file_of(folder, event)
     fields = list(event.__struct_fields__)
     with _opened(path) as file:
@@ -66,6 +83,8 @@ def parts(
             rows = part.slice(passed).to_pylist()
             if rows:
                 batch = _batch(event, path, row, _convert(event, path, row, rows), first, last)
+                if hide is not None:
+                    hide(batch.events)
                 row += len(rows)
                 yield batch, row, file.metadata.num_rows
 
@@ -126,11 +145,14 @@ def _convert(event: type[Event], path: Path, row: int, rows: list[dict[str, obje
     try:
         return msgspec.convert(rows, list[event])  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
-        found = re.search(r"\$\[(\d+)\]", str(error))
-        where = row + int(found.group(1)) if found else row
+        field, expected = expectation(error)
+        found = re.match(r"\$\[(\d+)\]", field or "")
+        where, field = (row + int(found.group(1)), f"${(field or '')[found.end() :]}") if found else (row, field)
+        # Not `from error`: its message may quote a value.
         raise HistoryError(
-            f"{path}, row {where}, breaks the contract of {event.__name__}: {error}; leave such rows out, or widen the contract"
-        ) from error
+            f"{path}, row {where}, breaks the contract of {event.__name__}: {expected} - at {field}; leave such rows out, or "
+            f"widen the contract"
+        ) from None
 
 
 def _batch(event: type[Event], path: Path, row: int, rows: list[Event], first: float, last: float) -> EventBatch:

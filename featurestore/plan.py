@@ -11,6 +11,7 @@ from featurestore.definitions import Category, DayOfWeek, Feature, HourOfDay, On
 from featurestore.errors import DefinitionError
 from featurestore.events import Event, EventBatch, Floats, contract, field_types
 from featurestore.layout import Group, compile_group
+from featurestore.personal import check_agreement, personal_names
 from featurestore.schema import FeatureColumn, FeatureKind, FeatureSchema
 
 
@@ -58,6 +59,11 @@ class FeaturePlan:
         """Every event that features are computed from: what a recorded history needs, shared groups' events included."""
         return tuple(dict.fromkeys([self.scored, *(group.on.event for group in self.groups)]))
 
+    @property
+    def personal(self) -> frozenset[str]:
+        """Names of entity fields whose values are hashed, in this pipeline's events as in its states' keys."""
+        return personal_names(self.groups)
+
     def written_by(self, topic: str) -> tuple[Group, ...]:
         """The groups that a topic's events are merged into by this pipeline."""
         return tuple(group for group in self.groups if group.topic == topic and group.name not in self.shared)
@@ -91,6 +97,7 @@ def compile_plan(pipeline: str, scored: type[Event], features: Sequence[Feature]
     columns += [FeatureColumn(ratio.name, FeatureKind.NUMBER) for ratio in ratios]
     _refuse_twice("feature", [column.name for column in columns])
     _refuse_twice("feature group", [read.group.name for read in reads])
+    check_agreement(scored, [read.group for read in reads])
     return FeaturePlan(
         pipeline=pipeline,
         scored=scored,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from featurestore.definitions import seconds
+from featurestore.errors import DefinitionError
 from featurestore.events import EventBatch, contract
 from featurestore.offline import History
 from featurestore.plan import FeaturePlan
@@ -48,8 +49,19 @@ def known_labels(label: Label, batches: Iterable[EventBatch]) -> dict[Any, tuple
     return found
 
 
+def check_join(pipeline: Pipeline) -> None:
+    """DefinitionError where the scored event's id is hashed and the label's is not, or the other way round: none would match."""
+    scored, label = contract(pipeline.score), contract(pipeline.label.event)
+    if (scored.id in scored.personal) != (pipeline.label.id in label.personal):
+        raise DefinitionError(
+            f"label: {scored.id!r} of {pipeline.score.__name__} and {pipeline.label.id!r} of {pipeline.label.event.__name__} are "
+            f"the same id, and only one is personal: name it in personal= of both events, or of neither"
+        )
+
+
 def join(pipeline: Pipeline, plan: FeaturePlan, history: History, batches: Iterable[EventBatch]) -> Labelled:
     """The rows of a history whose label came within its maturity; not those that would have been refused instead of scored."""
+    check_join(pipeline)
     maturity, never = seconds(pipeline.label.maturity), (np.inf, 0.0)
     known = known_labels(pipeline.label, batches)
     ids = [getattr(event, contract(pipeline.score).id) for event in history.events]

@@ -3,8 +3,6 @@
 An erasure, with whom it concerned as a keyed hash only; a namespace filled from Parquet, with its cut; the drop of such a one.
 """
 
-import hashlib
-import hmac
 import logging
 import time
 import uuid
@@ -14,8 +12,9 @@ import msgspec
 
 from featurestore.admission import Erasure, Erasures, same_entities
 from featurestore.namespaces import Backfill
+from featurestore.personal import key_id
 from featurestore.plan import FeaturePlan
-from streams.errors import AuditError, SettingsError
+from streams.errors import AuditError, ErasedUnknown, SettingsError
 from streams.settings import ENVIRONMENT, Settings
 from streams.small_topic import append, kept_topic, read_all
 from streams.topics import ensure_topics
@@ -31,8 +30,10 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     """One act, at ``when`` (seconds since the epoch, UTC), on ``namespaces``. Fields are only ever added, with defaults.
 
     forget: ``fields`` name the entity, ``hash`` is HMAC-SHA-256 of its fields and values under the key that ``key_id`` tells;
-    its events from before ``when`` count no more. fill: the namespace is filled from Parquet, as ``fill`` says, from here on.
-    drop: it is empty again, and may be filled in another way. The last two leave ``fields``, ``hash`` and ``key_id`` empty.
+    its events from before ``when`` count no more. Of the fields, ``personal`` were hashed by the pipeline then, and
+    ``personal_hash`` is the hash with their values hashed, as events have them; None where there were none. fill: the namespace
+    is filled from Parquet, as ``fill`` says, from here on. drop: it is empty again, and may be filled in another way. The last
+    two leave ``fields``, ``hash`` and ``key_id`` empty.
     """
 
     act: str
@@ -46,11 +47,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     namespaces: list[str]
     fill: Backfill | None = None
-
-
-def key_id(key: bytes) -> str:
-    """Tells one key from another and nothing else of it."""
-    return hmac.new(key, b"tidegate key id", hashlib.sha256).hexdigest()[:8]
+    personal: list[str] = []
+    personal_hash: str | None = None
 
 
 def read_acts(bootstrap_servers: str) -> list[Act]:
@@ -132,11 +130,28 @@ def required_key(settings: Settings, acts: Iterable[Act] = ()) -> bytes:
 def erasures(settings: Settings, plan: FeaturePlan, acts: Sequence[Act] | None = None) -> Erasures | None:
     """The erasure log of a pipeline as a question to its events; None where nobody was forgotten. `acts`: as read already.
 
-    SettingsError where somebody was and the key is not there to know them by.
+    SettingsError where somebody was and the key is not there to know them by; ErasedUnknown where other fields were personal
+    then.
     """
     known = read_acts(settings.kafka) if acts is None else acts
     acts = [act for act in known if act.act == FORGET and act.pipeline == plan.pipeline]
     if not acts:
         return None
     key = required_key(settings, acts)
-    return Erasures(key, [Erasure(act.fields, act.hash, act.when) for act in acts], same_entities(plan.groups))
+    found = [Erasure(act.fields, hash, act.when) for act in acts if (hash := _known_by(act, plan.personal, acts)) is not None]
+    return Erasures(key, found, same_entities(plan.groups))
+
+
+def _known_by(act: Act, personal: frozenset[str], acts: Iterable[Act]) -> str | None:
+    """The hash of the act's entity in events whose `personal` fields are hashed; None where another act of the entity says it."""
+    hashed = personal.intersection(act.fields)
+    if not hashed:
+        return act.hash
+    if hashed == set(act.personal):
+        return act.personal_hash
+    if any(other.hash == act.hash and hashed == set(other.personal) and other.when >= act.when for other in acts):
+        return None
+    raise ErasedUnknown(
+        f"act {act.act_id} of {act.pipeline} ({act.why or 'no reason given'}) forgot an entity by {', '.join(act.fields)} when "
+        f"other fields were personal, and its hash is none that events have now: forget the same entity once more"
+    )

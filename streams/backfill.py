@@ -22,24 +22,26 @@ from time import time
 import msgspec
 import numpy as np
 
-from featurestore.admission import Admission
+from featurestore.admission import Admission, Erasures
 from featurestore.errors import DefinitionError
 from featurestore.events import Event, Source, contract
 from featurestore.layout import Group
 from featurestore.namespaces import Backfill, Namespace, Namespaces, is_shared
 from featurestore.parquet import facts, parts
+from featurestore.personal import Pseudonyms
 from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_client import connect
 from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from featurestore.store import NEVER, Store
 from scorer.pipeline import Pipeline
-from streams.audit import Act, erasures, fill_act, fills, read_acts, same_fill, write_act
+from streams.audit import erasures, fill_act, fills, read_acts, same_fill, write_act
 from streams.chunk import TP
 from streams.codec import Decoder
 from streams.enrolment import parquet_source, ttl_ms
 from streams.errors import BackfillRefused
 from streams.partition_reader import first_records, read_partition
+from streams.personal import check_namespaces, pseudonyms
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts, group_of
 
@@ -77,6 +79,7 @@ class Report:
 async def backfill(pipeline: Pipeline, settings: Settings, request: Request, progress: Progress) -> Report:
     """Fills what is not complete; BackfillRefused (and the errors of namespaces and topics) where something stands against it."""
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
+    hashing = pseudonyms(settings, pipeline, plan)
     chosen = _chosen(plan, request.groups)
     facts_of = TopicFacts(settings.kafka)
     kept = await asyncio.to_thread(facts_of.retention_ms, {group.topic for group in chosen.groups})
@@ -84,7 +87,10 @@ async def backfill(pipeline: Pipeline, settings: Settings, request: Request, pro
     client = connect(settings.redis)
     try:
         acts = await asyncio.to_thread(read_acts, settings.kafka)
-        return await _Filling(pipeline, chosen, settings, request, progress, store, Namespaces(client), facts_of, acts).run()
+        await check_namespaces(client, plan, hashing)
+        known = _Known(fills(acts), erasures(settings, plan, acts), hashing)  # of the whole plan: names and personal fields
+        namespaces = Namespaces(client)
+        return await _Filling(pipeline, chosen, settings, request, progress, store, namespaces, facts_of, known).run()
     finally:
         await client.aclose()
         await store.close()
@@ -97,6 +103,15 @@ def _chosen(plan: FeaturePlan, names: Sequence[str]) -> FeaturePlan:
         if name not in writable:
             raise DefinitionError(f"{plan.pipeline} writes no feature group {name!r}; it writes {', '.join(writable) or 'none'}")
     return replace(plan, scored=Event, reads=tuple(writable[name] for name in names or writable))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What stands before a run: fills by namespace, whom to leave out, how personal fields are hashed."""
+
+    fills: Mapping[str, Backfill]
+    erased: Erasures | None
+    pseudonyms: Pseudonyms | None
 
 
 class _Filling:
@@ -112,11 +127,11 @@ class _Filling:
         store: Store,
         namespaces: Namespaces,
         topics: TopicFacts,
-        acts: Sequence[Act],
+        known: _Known,
     ) -> None:
         self._pipeline, self._plan, self._settings, self._request, self._progress = pipeline, plan, settings, request, progress
         self._store, self._namespaces, self._topics = store, namespaces, topics
-        self._erased, self._known = erasures(settings, plan, acts), fills(acts)
+        self._erased, self._known, self._pseudonyms = known.erased, known.fills, known.pseudonyms
         self._report = Report()
         self._entries: dict[str, Namespace] = {}  # by group name
 
@@ -190,7 +205,8 @@ class _Filling:
         ids = await asyncio.to_thread(self._topics.ids, {group.topic for group in self._plan.groups})
         wanted = {event: await self._wanted(event, committed) for event in self._events()}
         backfills = {group.name: self._as_known(group, wanted[group.on.event]) for group in self._plan.groups}
-        self._entries = await self._namespaces.register(self._plan, ids, time(), backfills)
+        key_id = None if self._pseudonyms is None else self._pseudonyms.key_id
+        self._entries = await self._namespaces.register(self._plan, ids, time(), backfills, key_id)
         for name, entry in self._entries.items():
             if entry.backfill is None:  # a worker entered it before
                 if backfills[name].source == "parquet":
@@ -242,7 +258,7 @@ class _Filling:
         tps = [tp for tp in committed if tp.topic == contract(event).topic]
         firsts = await asyncio.to_thread(self._topics.firsts, tps)
         ends = await asyncio.to_thread(self._topics.ends, tps)
-        decode = Decoder(event, self._pipeline.future_skew_seconds)
+        decode = self._decoder(event)
         cropped: list[float] = []
         whole: list[float] = []
         for tp in tps:
@@ -293,18 +309,21 @@ class _Filling:
         begin = await session.begin(rows, rows)
         if begin is None:
             return
-        for batch, read, _ in parts(folder, event, last=cut, begin=begin, size=CHUNK_EVENTS):
+        for batch, read, _ in parts(folder, event, last=cut, begin=begin, size=CHUNK_EVENTS, pseudonyms=self._pseudonyms):
             await session.merge(await session.read(batch), read - 1)
             self._progress(f"{topic}.parquet", read, rows)
             self._count(topic, len(batch))
         await session.settle(rows)
+
+    def _decoder(self, event: type[Event]) -> Decoder:
+        return Decoder(event, self._pipeline.future_skew_seconds, self._pseudonyms)
 
     def _fed_by(self, topic: str) -> list[Namespace]:
         return [entry for entry in self._entries.values() if entry.topic == topic]
 
     async def _fill_from_kafka(self, committed: Mapping[TP, int | None]) -> None:
         for event in self._events():
-            decode = Decoder(event, self._pipeline.future_skew_seconds)
+            decode = self._decoder(event)
             tps = [tp for tp in committed if tp.topic == contract(event).topic]
             firsts = await asyncio.to_thread(self._topics.firsts, tps)
             ends = await asyncio.to_thread(self._topics.ends, tps)

@@ -4,19 +4,17 @@ Accepting is a function of the record alone, never of the worker's clock, so tha
 """
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from featurestore.broken import expectation
 from featurestore.events import Event, EventBatch, FieldType, Source, contract, field_types
+from featurestore.personal import Pseudonyms, hider
 from streams.chunk import Chunk, Record
 
-_FIELD = re.compile(r" - at `(.+)`$", re.DOTALL)
-_QUOTE = re.compile(r"['`\"]")
-DETAIL_CHARACTERS = 200
 LARGEST_INT = 2**64  # ids may use all 64 bits; JSON's whole numbers have any number of digits
 # Both come back in the prediction, which must fit into a record whatever producers send.
 ID_CHARACTERS, KEY_BYTES = 1_024, 65_536
@@ -38,10 +36,12 @@ class Decoder:
     """Decodes the chunks of one topic.
 
     ``future_skew_seconds`` is how far an event's time may lie past its record's timestamp: a clock that far ahead is a fault.
+    ``pseudonyms`` take the place of personal values: nothing but a reject's record holds one afterwards. HashKeyError where the
+    contract has personal fields and they are None.
     """
 
-    def __init__(self, event: type[Event], future_skew_seconds: float) -> None:
-        self._event = event
+    def __init__(self, event: type[Event], future_skew_seconds: float, pseudonyms: Pseudonyms | None = None) -> None:
+        self._event, self._hide = event, hider(event, pseudonyms)
         self._time, self._id = contract(event).time, contract(event).id
         self._skew = future_skew_seconds
         self._unbounded = [name for name, found in field_types(event).items() if found.kind == "int" and not _bounded(found)]
@@ -86,13 +86,16 @@ class Decoder:
             kept = np.flatnonzero(sound)
             events, records = [events[i] for i in kept], [records[i] for i in kept]
             times, ingested = times[kept], ingested[kept]
+        if self._hide is not None:
+            self._hide(events)
         batch = EventBatch(
             event=self._event,
             source=Source(chunk.topic, chunk.partition),
             offsets=np.array([record.offset for record in records], dtype=np.int64),
             ingested=ingested,
             times=times,
-            keys=[record.key for record in records],
+            # A producer may have keyed the record by whatever it liked: with personal fields its key is never passed on.
+            keys=[record.key for record in records] if self._hide is None else [event_key(event) for event in events],
             events=events,
         )
         return batch, sorted(rejects, key=lambda reject: reject.record.offset)
@@ -129,17 +132,8 @@ def _reject(record: Record, error: Exception) -> Reject:
     if not record.value:
         return Reject(record, "empty", None, "the record has no value")
     if isinstance(error, msgspec.ValidationError):
-        text = str(error)
-        found = _FIELD.search(text)
-        return Reject(record, "contract", found and found.group(1), _detail(text[: found.start()] if found else text))
+        return Reject(record, "contract", *expectation(error))
     return Reject(record, "malformed", None, "not JSON in UTF-8")
-
-
-def _detail(text: str) -> str:
-    """What msgspec expected. Some of its other messages quote the value, which may be secret and as long as the record."""
-    if text.startswith(("Expected ", "Object missing required field ", "Number out of range")):
-        return text[:DETAIL_CHARACTERS]
-    return _QUOTE.split(text)[0].strip()[:DETAIL_CHARACTERS]
 
 
 def encode_event(event: Event) -> bytes:

@@ -19,6 +19,7 @@ from featurestore.errors import NamespaceError, TopicReplacedError
 from featurestore.events import Bools, EventBatch, Source
 from featurestore.layout import Group
 from featurestore.namespaces import Namespace, Namespaces, is_shared, replaced
+from featurestore.personal import key_id
 from featurestore.plan import FeaturePlan
 from featurestore.redis_client import connect
 from featurestore.store import Store
@@ -26,7 +27,7 @@ from streams.audit import SPEC as AUDIT_SPEC
 from streams.audit import TOPIC as AUDIT
 from streams.audit import Act, erasures, fills, read_acts, same_fill
 from streams.chunk import TP
-from streams.errors import SettingsError, StreamError
+from streams.errors import ErasedUnknown, SettingsError, StreamError
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts
 from streams.topics import ensure_topics
@@ -73,7 +74,8 @@ class Enrolment:
         await asyncio.to_thread(ensure_topics, self._settings.kafka, [AUDIT_SPEC])
         acts = await self._new_acts() or []
         await self._check_fills(acts)
-        entries = await self._namespaces.register(self._plan, self._ids, time())
+        key = self._settings.hash_key
+        entries = await self._namespaces.register(self._plan, self._ids, time(), key_id=None if key is None else key_id(key))
         for entry in entries.values():
             await self._check_backfill(entry)
         await self._say_used()
@@ -107,7 +109,7 @@ class Enrolment:
         """Without the key old events of the forgotten cannot be told apart; only a store that lost data would meet them again."""
         try:
             return erasures(self._settings, self._plan, acts)
-        except SettingsError as error:
+        except (SettingsError, ErasedUnknown) as error:
             log.warning("if Redis loses data, events of forgotten entities will be merged again: %s", error)
             return None
 

@@ -7,6 +7,7 @@ StreamError
 ├── CompiledStreamsMissing the pure-Python streams of Faust were loaded
 ├── DeploymentsError       the deployments topic could not be read or written
 ├── DriverError            a test sent what its pipeline does not read, or asked for what is not there
+├── ErasedUnknown          a forgotten entity cannot be told from others, because other fields are personal now
 ├── HandlerCancelled       something that a chunk waited for was cancelled, and not by the worker
 ├── PipelineBroken         a pipeline's own module raised an error
 ├── PipelineNotFound       there is no pipeline where the user said
@@ -38,6 +39,10 @@ class AssignmentTimeout(StreamError):
 
 class AuditError(StreamError):
     """The audit topic could not be read or written."""
+
+
+class ErasedUnknown(StreamError):
+    """An erasure names its entity by a hash that no event has any more; the message names the act and the remedy."""
 
 
 class BackfillRefused(StreamError):

@@ -16,6 +16,7 @@ import numpy as np
 from featurestore.admission import Admits
 from featurestore.compute import Served
 from featurestore.events import EventBatch, Ints, Source, contract
+from featurestore.personal import Pseudonyms
 from featurestore.plan import FeaturePlan
 from featurestore.session import Session, View
 from featurestore.store import Store
@@ -45,7 +46,8 @@ class Flow:
     """Handles chunks of a pipeline's topics: one unfinished chunk a partition, several partitions at once.
 
     ``model`` is swapped between chunks; while it is None, features are kept and vectors logged, but nothing is predicted.
-    ``tell`` hears that the model fails for everything (why), and that it no longer does (None).
+    ``tell`` hears that the model fails for everything (why), and that it no longer does (None). ``pseudonyms`` hash personal
+    fields; HashKeyError where there are some and it is None.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class Flow:
         build: str | None = None,
         clock: Callable[[], float] = time,
         tell: Callable[[str | None], None] = lambda why: None,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
         self.model = model
         self.admits: Admits | None = None  # known when Redis and Kafka answer, before the first assignment
         self._plan, self._store, self._publisher, self._metrics, self._clock = plan, store, publisher, metrics, clock
         self._judge, self._outputs = Judge(tell), Outputs(pipeline, plan, build)
-        self._decoders = {contract(event).topic: Decoder(event, pipeline.future_skew_seconds) for event in plan.events}
+        skew = pipeline.future_skew_seconds
+        self._decoders = {contract(event).topic: Decoder(event, skew, pseudonyms) for event in plan.events}
         self._sessions: dict[TP, Session] = {}
         self._policy = store_policy(pipeline, self._merged, metrics.unmerged)
 

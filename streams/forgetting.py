@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 from featurestore.admission import entity_hash, same_entities
 from featurestore.entities import decode_entity, encode_entity, shard_of
-from featurestore.errors import NamespaceError
+from featurestore.errors import HashKeyError, NamespaceError
 from featurestore.events import contract
 from featurestore.namespaces import Namespace, Namespaces, is_shared
+from featurestore.personal import Pseudonyms, key_id
 from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_client import Client, escaped
 from scorer.pipeline import Pipeline
-from streams.audit import FORGET, TOPIC, Act, key_id, read_acts, required_key, write_act
+from streams.audit import FORGET, TOPIC, Act, read_acts, required_key, write_act
 from streams.enrolment import CHECK_SECONDS
 from streams.outputs import TopicNames
 from streams.settings import Settings
@@ -55,7 +56,11 @@ async def forget(
     why: str,
     wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Forgotten:
-    """Forgets everything from before now. NamespaceError where no group is keyed by the entity; SettingsError without a key."""
+    """Forgets everything from before now; `entity` has values as events have them, hashed or not in Redis.
+
+    NamespaceError where no group is keyed by the entity; SettingsError without a key; HashKeyError where a namespace's keys were
+    hashed under another.
+    """
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     names, namespaces = same_entities(plan.groups), Namespaces(client)
     key = required_key(settings, await asyncio.to_thread(read_acts, settings.kafka))
@@ -63,20 +68,35 @@ async def forget(
     keyed = [entry for entry in entries if _places(entry.by, entity, names) is not None]
     if not keyed and all(_places(group.by, entity, names) is None for group in plan.groups):
         raise NamespaceError(f"no group of {plan.pipeline} is keyed by {', '.join(entity)}; see: tidegate features list")
+    hashing = Pseudonyms(key)
+    _refuse_other_keys(keyed, hashing)
     act = _act(plan, entity, key, who, why, [entry.name for entry in keyed])
     await asyncio.to_thread(write_act, settings.kafka, act)
     done = Forgotten(act)
-    await _delete(client, keyed, entity, names, done)
+    await _delete(client, keyed, entity, names, hashing, done)
     if await namespaces.used([entry.name for entry in keyed]):
         await wait(TAKEN_IN_SECONDS)
-        await _delete(client, keyed, entity, names, done)
+        await _delete(client, keyed, entity, names, hashing, done)
     # Labels that wait to be joined are deleted here as well, once there are any: they will lie in Redis beside the states.
     done.elsewhere = sorted({plan.shared[group.name] for group in plan.groups if is_shared(plan, group)})
     done.remains = await asyncio.to_thread(remains, pipeline, plan, TopicFacts(settings.kafka), time.time())
     return done
 
 
+def _refuse_other_keys(entries: Sequence[Namespace], hashing: Pseudonyms) -> None:
+    """Nothing is written or deleted where the entity's states could not all be found."""
+    for entry in entries:
+        if entry.personal and entry.key_id != hashing.key_id:
+            raise HashKeyError(
+                f"{entry.name} was filled under another TIDEGATE_HASH_KEY (its id is {entry.key_id}, this one's "
+                f"{hashing.key_id}), and under this one nobody is found there: set that key, or drop the namespace: tidegate "
+                f"features drop {entry.name}"
+            )
+
+
 def _act(plan: FeaturePlan, entity: Mapping[str, str], key: bytes, who: str, why: str, namespaces: list[str]) -> Act:
+    hashing, personal = Pseudonyms(key), plan.personal.intersection(entity)
+    hashed = {name: hashing.hash(value) if name in personal else value for name, value in entity.items()}
     return Act(
         act=FORGET,
         act_id=uuid.uuid4().hex,
@@ -88,6 +108,8 @@ def _act(plan: FeaturePlan, entity: Mapping[str, str], key: bytes, who: str, why
         when=time.time(),
         why=why,
         namespaces=namespaces,
+        personal=sorted(personal),
+        personal_hash=entity_hash(key, hashed) if personal else None,
     )
 
 
@@ -103,11 +125,17 @@ def _places(by: Sequence[str], entity: Mapping[str, str], names: Mapping[str, Se
 
 
 async def _delete(
-    client: Client, entries: list[Namespace], entity: Mapping[str, str], names: Mapping[str, Sequence[str]], done: Forgotten
+    client: Client,
+    entries: list[Namespace],
+    entity: Mapping[str, str],
+    names: Mapping[str, Sequence[str]],
+    hashing: Pseudonyms,
+    done: Forgotten,
 ) -> None:
     for entry in entries:
         places = _places(entry.by, entity, names)
         assert places is not None
+        places = {at: hashing.hash(value) if entry.by[at] in entry.personal else value for at, value in places.items()}
         if len(places) == len(entry.by):
             keys = [_key(entry, tuple(places[i] for i in range(len(entry.by))))]
         else:

@@ -18,9 +18,11 @@ from featurestore.errors import NamespaceError
 from featurestore.events import Source
 from featurestore.freshness import FRESH, MISSING, STATES
 from featurestore.namespaces import Namespace, Namespaces
+from featurestore.personal import Pseudonyms
 from featurestore.plan import FeaturePlan
 from featurestore.redis_client import Client, escaped
 from featurestore.store import NEVER, Read, Store
+from streams.personal import stored_values
 from streams.topic_facts import TopicFacts, group_of
 
 _KEY = re.compile(rb"\{(.+):(\d+)\}:([ef]):(.*)", re.DOTALL)
@@ -165,13 +167,18 @@ def keyed_by(reads: GroupReads, entity: Mapping[str, str]) -> tuple[str, ...] | 
     return None
 
 
-async def show(plan: FeaturePlan, store: Store, entity: Mapping[str, str], at: float) -> list[Shown]:
-    """The values of an entity at a time (seconds since the epoch) in every group keyed by it."""
+async def show(
+    plan: FeaturePlan, store: Store, entity: Mapping[str, str], at: float, hashing: Pseudonyms | None = None
+) -> list[Shown]:
+    """The values of an entity at a time (seconds since the epoch) in every group keyed by it.
+
+    `entity` has values as events have them; HashKeyError where a group's keys hold their hashes and `hashing` is None.
+    """
     found = [(reads, values) for reads in plan.reads if (values := keyed_by(reads, entity)) is not None]
     if not found:
         keys = sorted({",".join(reads.group.by) for reads in plan.reads})
         raise NamespaceError(f"no group of {plan.pipeline} is keyed by {', '.join(entity)}; there are {'; '.join(keys)}")
-    return [await _show(plan, store, reads, values, at) for reads, values in found]
+    return [await _show(plan, store, reads, stored_values(reads.group, values, hashing), at) for reads, values in found]
 
 
 async def _show(plan: FeaturePlan, store: Store, reads: GroupReads, values: tuple[str, ...], at: float) -> Shown:

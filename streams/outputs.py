@@ -109,8 +109,12 @@ class Outputs:
         )  # fmt: skip
 
     def dead_letters(self, batch: EventBatch, rejects: Sequence[Reject], now: float) -> Outgoing:
-        """One dead letter a reject, keyed as its record unless the key is too long; `batch` names the source."""
+        """One dead letter a reject, keyed as its record unless the key is too long; `batch` names the source.
+
+        Of a record of an event with personal fields neither key nor value: what broke its contract may hold anything anywhere.
+        """
         topic, partition = batch.source
+        bare_only = bool(contract(batch.event).personal)
         letters = [
             DeadLetter(
                 dead_letter_id=record_id(topic, partition, reject.record.offset),
@@ -123,11 +127,11 @@ class Outputs:
                 offset=reject.record.offset,
                 ingest_time=reject.record.timestamp / 1000,
                 rejected_time=now,
-                payload=reject.record.value if len(reject.record.value or b"") <= PAYLOAD_BYTES else None,
+                payload=None if bare_only or len(reject.record.value or b"") > PAYLOAD_BYTES else reject.record.value,
             )
             for reject in rejects
         ]
-        keys = [reject.record.key if len(reject.record.key or b"") <= KEY_BYTES else None for reject in rejects]
+        keys = [None if bare_only or len(reject.record.key or b"") > KEY_BYTES else reject.record.key for reject in rejects]
 
         def bare(place: int) -> list[Outgoing]:
             return [Outgoing(self.topics.dead_letters, [None], [encode(structs.replace(letters[place], payload=None))])]

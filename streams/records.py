@@ -73,7 +73,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     Either it broke its contract, or it is an event that was merged but could not be scored.
 
     ``reason`` is one of REASONS; ``field`` the path of the field at fault, such as ``$.amount``; ``detail`` names expectation and
-    type, never a value. ``payload`` is the record's value, base64, left out above PAYLOAD_BYTES.
+    type, never a value. ``payload`` is the record's value, base64, left out above PAYLOAD_BYTES and where the topic's events
+    have personal fields.
     """
 
     dead_letter_id: str

@@ -14,7 +14,7 @@ ENVIRONMENT = {
     "TIDEGATE_CACHE": "where fetched models are kept; by default ~/.cache/tidegate/models",
     "TIDEGATE_BUILD": "the commit of this build, recorded with every prediction",
     "TIDEGATE_CHECKPOINT_KEY": "the key that River checkpoints are signed with",
-    "TIDEGATE_HASH_KEY": "the key that personal ids are hashed with wherever they are kept",
+    "TIDEGATE_HASH_KEY": "the key that personal fields and forgotten entities are hashed with",
     "TIDEGATE_PIPELINE": "the pipeline that `faust -A streams.app worker` runs",
     "TIDEGATE_WEB_PORT": "where that worker's /metrics, /healthz and /readyz listen; by default 6066",
 }

@@ -23,6 +23,7 @@ from aiokafka.partitioner import murmur2
 
 from featurestore.events import Event, Floats, contract
 from featurestore.memory_store import MemoryStore
+from featurestore.personal import Pseudonyms, spared_values
 from featurestore.plan import compile_plan
 from featurestore.schema import FeatureSchema
 from monitors.metrics import WorkerMetrics
@@ -43,23 +44,32 @@ from streams.vectors import decode_vectors
 Scores = Callable[[Floats], Any]  # vectors (n, features), NaN for missing -> scores (n,), multiclass (n, classes)
 Sent = Event | Mapping[str, Any] | bytes | None
 Crash = Literal["published", "merged"]
+TEST_KEY = b"the TestDriver's own key"
 
 
 class TestDriver:
     """A worker of one pipeline that tests hold in hand. Every call returns when its effects can be seen.
 
     ``model``: None (features only), a function from vectors to scores, a model of scorer.models, or a trained version's folder.
-    Event ids must be distinct for ``features_of``. Not for use inside a running event loop.
+    Event ids must be distinct for ``features_of``. ``hash_key`` hashes personal fields; ``hashed`` tells a value's hash.
+    Not for use inside a running event loop.
     """
 
     __test__ = False  # for pytest, which takes Test... for tests
 
     def __init__(
-        self, pipeline: Pipeline, model: Scores | Model | Path | None = None, *, partitions: int = 1, max_chunk_events: int = 2000
+        self,
+        pipeline: Pipeline,
+        model: Scores | Model | Path | None = None,
+        *,
+        partitions: int = 1,
+        max_chunk_events: int = 2000,
+        hash_key: bytes = TEST_KEY,
     ) -> None:
         self.pipeline, self.plan = pipeline, compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
         self.now = 0.0
         self._model = _serving(model, pipeline, self.plan.schema)
+        self._pseudonyms = Pseudonyms(hash_key, spared_values(self.plan.groups))
         self._partitions, self._max_chunk = partitions, max_chunk_events
         self._topics, self._names = {contract(event).topic: event for event in self.plan.events}, TopicNames.of(pipeline.name)
         self._store, self._publisher, self._runner = MemoryStore(pipeline.shards), _Publisher(), asyncio.Runner()
@@ -96,7 +106,14 @@ class TestDriver:
         """A new worker in place of the old one; it begins where the offsets were committed."""
         self.metrics = WorkerMetrics(self.pipeline.name, [group.name for group in self.plan.groups], REASONS)
         self._flow: Flow | None = Flow(
-            self.pipeline, self.plan, self._store, self._publisher, self.metrics, self._model, clock=lambda: self.now
+            self.pipeline,
+            self.plan,
+            self._store,
+            self._publisher,
+            self.metrics,
+            self._model,
+            clock=lambda: self.now,
+            pseudonyms=self._pseudonyms,
         )
         self._publisher.kill = False
         self._positions: dict[TP, int] = {}
@@ -127,13 +144,20 @@ class TestDriver:
 
     def features_of(self, event: Event | str) -> dict[str, float]:
         """What one scored event's vector held, by feature name; the event or its id. DriverError where none was served."""
-        event_id = event if isinstance(event, str) else str(getattr(event, contract(type(event)).id))
+        agreed = contract(self.pipeline.score)
+        event_id = event if isinstance(event, str) else str(getattr(event, agreed.id))
+        if agreed.id in agreed.personal:
+            event_id = self._pseudonyms.of(agreed.id, event_id)
         found = self.features()
         if event_id not in found:
             raise DriverError(
                 f"no vector was served for {event_id!r}; see dead_letters() and what {len(found)} vectors there are"
             )
         return found[event_id]
+
+    def hashed(self, value: str) -> str:
+        """What stands for a personal value in predictions, keys and states."""
+        return self._pseudonyms.hash(value)
 
     def metric(self, name: str, **labels: str) -> float:
         """A metric of this worker, such as ``metric("tidegate_events_total", outcome="scored")``; KeyError where it has none."""

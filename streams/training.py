@@ -11,6 +11,7 @@ from featurestore.admission import Erasures, picked
 from featurestore.definitions import seconds
 from featurestore.errors import HistoryError
 from featurestore.parquet import read_history
+from featurestore.personal import Pseudonyms
 from featurestore.plan import compile_plan
 from scorer.artifact import artifact_hash, write_artifact
 from scorer.deployments import CHAMPION
@@ -45,14 +46,18 @@ def train_pipeline(
     seed: int,
     progress: Progress = quiet,
     erased: Erasures | None = None,
+    pseudonyms: Pseudonyms | None = None,
 ) -> TrainedModel:
     """Features by the kernel, labels joined by id, a model: from the Parquet files in `data`, first <= event time < last.
 
-    Events that `erased` says are of forgotten entities are left out. HistoryError or TrainingRefusedError say why not.
+    Events that `erased` says are of forgotten entities are left out; `pseudonyms` hash personal fields. HistoryError,
+    HashKeyError or TrainingRefusedError say why not.
     """
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     events = list(dict.fromkeys([*plan.history_events, pipeline.label.event]))
-    batches = read_history(data, events, first, last, lambda topic, row, rows: progress(f"reading {topic}", row, rows))
+    batches = read_history(
+        data, events, first, last, lambda topic, row, rows: progress(f"reading {topic}", row, rows), pseudonyms
+    )
     if erased is not None:
         batches = [picked(batch, erased.kept(batch)) for batch in batches]
     if not any(batch.event is pipeline.score and len(batch) for batch in batches):

@@ -26,6 +26,7 @@ from streams.faust_app import AppSettings, MicroBatchApp, create_app
 from streams.flow import Flow
 from streams.model_source import load_champion
 from streams.outputs import TopicNames
+from streams.personal import pseudonyms
 from streams.publisher import KafkaPublisher
 from streams.records import REASONS
 from streams.serving import ServingModel
@@ -166,6 +167,7 @@ def leads(plan: FeaturePlan) -> dict[str, float]:
 def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions) -> MicroBatchApp:
     """Everything up to the first record: topics, model, warm kernel, pages; then an app that is ready to run."""
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
+    hashing = pseudonyms(settings, pipeline, plan)
     metrics = WorkerMetrics(pipeline.name, [group.name for group in plan.groups], REASONS)
     readiness = waiting()
     web = WebServer(options.web_host, options.web_port, metrics.registry, readiness)
@@ -178,7 +180,9 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     kept = ttl_ms(plan, facts.retention_ms({group.topic for group in plan.groups}))
     store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1), kept, metrics.came_too_late)
     publisher = KafkaPublisher(bootstrap)
-    flow = Flow(pipeline, plan, store, publisher, metrics, model, settings.build, tell=readiness.tell("model"))
+    flow = Flow(
+        pipeline, plan, store, publisher, metrics, model, settings.build, tell=readiness.tell("model"), pseudonyms=hashing
+    )
     enrolment = Enrolment(plan, settings, store, facts)
     flow.admits = enrolment.admits
     serving = "no model" if model is None else f"model {model.name} v{model.version}"

@@ -13,11 +13,13 @@ from featurestore.definitions import seconds, span
 from featurestore.errors import DefinitionError
 from featurestore.events import Event, contract, field_types
 from featurestore.plan import FeaturePlan, compile_plan
+from scorer.labels import check_join
 from scorer.pipeline import Pipeline, Task
 from streams.cli.errors import told_plainly
 from streams.deployments import TOPIC as DEPLOYMENTS
 from streams.loading import load_pipeline
 from streams.outputs import TopicNames
+from streams.personal import personal_fields
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
@@ -38,6 +40,10 @@ def check(pipeline: str) -> None:
         console = Console(width=160)  # a pipe has no width to fold to
     console.print(f"[bold]{found.name}[/bold]  {found.task}, owner {found.owner}, team {found.team}, model {found.model}")
     console.print(_groups(plan), _features(plan), _topics(found, plan))
+    for topic, fields in personal_fields(found, plan).items():
+        console.print(
+            f"Personal: {', '.join(fields)} of {topic}, hashed under TIDEGATE_HASH_KEY before anything is stored or sent."
+        )
     console.print(f"{len(plan.schema)} features, schema {plan.schema.fingerprint}. OK.")
 
 
@@ -63,6 +69,7 @@ def check_pipeline(pipeline: Pipeline) -> FeaturePlan:
         _check_event(event)
     if label.id not in field_types(label.event):
         raise DefinitionError(f"label: {label.event.__name__} has no field {label.id!r} to find the scored event by")
+    check_join(pipeline)
     return plan
 
 

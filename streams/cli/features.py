@@ -132,12 +132,14 @@ Examples:
 def show(pipeline: str, entities: tuple[str, ...], at: datetime | None) -> None:
     """Show an entity's online values in every group of a PIPELINE that is keyed by it, with their ages.
 
-    An entity of several fields is written origin=JFK,dest=LAX. Events newer than --at cannot be taken back out of a window.
+    An entity of several fields is written origin=JFK,dest=LAX; personal fields are given as events have them, not as hashes.
+    Events newer than --at cannot be taken back out of a window.
     """
     from featurestore.plan import compile_plan
     from featurestore.redis_store import RedisStore
     from streams.inspection import parse_entity
     from streams.inspection import show as values_of
+    from streams.personal import check_namespaces, pseudonyms
 
     moment = time.time() if at is None else at.replace(tzinfo=UTC).timestamp()
     with told_plainly():
@@ -145,10 +147,13 @@ def show(pipeline: str, entities: tuple[str, ...], at: datetime | None) -> None:
         plan = compile_plan(found.name, found.score, found.features, found.shards)
         settings = Settings.from_environment(os.environ)
 
+        hashing = pseudonyms(settings, found, plan) if plan.personal else None
+        _asked(settings, lambda client: check_namespaces(client, plan, hashing))
+
         async def look() -> "list[Shown]":
             store = RedisStore(settings.redis, plan.shards, give_up())
             try:
-                return [one for text in entities for one in await values_of(plan, store, parse_entity(text), moment)]
+                return [one for text in entities for one in await values_of(plan, store, parse_entity(text), moment, hashing)]
             finally:
                 await store.close()
 

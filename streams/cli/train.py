@@ -1,5 +1,6 @@
 """`tidegate train`: history in, a registered version out, and with --promote a champion. The steps are streams.training's."""
 
+import asyncio
 import os
 from datetime import UTC, datetime
 from getpass import getuser
@@ -44,6 +45,7 @@ def train(
     """
     from streams.audit import erasures
     from streams.cli.check import check_pipeline
+    from streams.personal import check_key_in_use, pseudonyms
     from streams.training import promote, register, train_pipeline
 
     with told_plainly():
@@ -51,9 +53,12 @@ def train(
         if promoted:
             assert settings.kafka  # a missing address is told before the training, not after
         found = load_pipeline(pipeline)
-        erased = erasures(settings, check_pipeline(found)) if settings.bootstrap_servers else None
+        plan = check_pipeline(found)
+        hashing = pseudonyms(settings, found, plan)
+        asyncio.run(check_key_in_use(settings, plan, hashing))
+        erased = erasures(settings, plan) if settings.bootstrap_servers else None
         with steps(Console(stderr=True)) as progress:
-            trained = train_pipeline(found, data, _utc(first, 0.0), _utc(last, float("inf")), seed, progress, erased)
+            trained = train_pipeline(found, data, _utc(first, 0.0), _utc(last, float("inf")), seed, progress, erased, hashing)
         registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
         for name, value in trained.metrics.items():
             click.echo(f"{name:<24}{value:.4f}")

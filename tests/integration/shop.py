@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from click.testing import CliRunner, Result
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from featurestore import offline
@@ -31,7 +31,7 @@ from streams.cli import main
 from streams.deployments import deploy_champion
 from streams.loading import load_pipeline
 from streams.settings import Settings
-from streams.topic_facts import TopicFacts, group_of
+from streams.topic_facts import PASSING, TopicFacts, group_of
 from tests.integration.replay import wait_for
 
 START = 1_700_000_000.0
@@ -184,7 +184,16 @@ class Shop:
         """Commits the group up to the logs' ends, as workers of an older version would have."""
         consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": group_of(self.name)})
         ends = [TopicPartition(*tp, end) for tp, end in self.facts().ends(self.tps()).items()]
-        consumer.commit(offsets=ends, asynchronous=False)
+
+        def committed() -> bool:
+            try:
+                return bool(consumer.commit(offsets=ends, asynchronous=False))
+            except KafkaException as error:  # a young broker's coordinator is not there at once
+                if error.args[0].code() not in PASSING:
+                    raise
+                return False
+
+        wait_for(committed, 60, "the offsets committed")
         consumer.close()
 
     def lag(self) -> int:
