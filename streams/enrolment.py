@@ -23,11 +23,11 @@ from featurestore.personal import key_id
 from featurestore.plan import FeaturePlan
 from featurestore.redis_client import connect
 from featurestore.store import Store
+from streams.audit import FORGET, Act, erasures, fills, read_acts, same_fill
 from streams.audit import SPEC as AUDIT_SPEC
 from streams.audit import TOPIC as AUDIT
-from streams.audit import Act, erasures, fills, read_acts, same_fill
 from streams.chunk import TP
-from streams.errors import ErasedUnknown, SettingsError, StreamError
+from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts
 from streams.topics import ensure_topics
@@ -106,12 +106,14 @@ class Enrolment:
                 )
 
     def _erasures(self, acts: list[Act]) -> Erasures | None:
-        """Without the key old events of the forgotten cannot be told apart; only a store that lost data would meet them again."""
-        try:
-            return erasures(self._settings, self._plan, acts)
-        except (SettingsError, ErasedUnknown) as error:
-            log.warning("if Redis loses data, events of forgotten entities will be merged again: %s", error)
-            return None
+        """SettingsError without the key (ErasedUnknown: with others): a backlog would bring back whom this worker cannot know."""
+        keys = {act.key_id for act in acts if act.act == FORGET and act.pipeline == self._plan.pipeline}
+        if keys and self._settings.hash_key is None:
+            raise SettingsError(
+                f"entities of {self._plan.pipeline} were forgotten, and TIDEGATE_HASH_KEY is not set: their events from before "
+                f"would count again. Give every worker the key of that time (its id is {', '.join(sorted(keys))})"
+            )
+        return erasures(self._settings, self._plan, acts)
 
     async def _check_backfill(self, entry: Namespace) -> None:
         """NamespaceError where rows of a Parquet file are not merged yet (or no more: Redis went back in time)."""
@@ -126,15 +128,17 @@ class Enrolment:
             )
 
     async def check(self) -> None:
-        """TopicReplacedError where a topic was created anew; takes in erasures; says that the namespaces are in use."""
+        """TopicReplacedError where a topic was created anew; takes in erasures (SettingsError without their key); says that the
+        namespaces are in use.
+        """
         try:
             today = await asyncio.to_thread(self._facts.ids, self._topics)
             acts = await self._new_acts()
-            if acts is not None:
-                self._admission = Admission(self._admission.cuts, self._erasures(acts))
         except StreamError as away:
             log.warning("topics could not be checked: %s", away)
-            today = {}
+            today, acts = {}, None
+        if acts is not None:
+            self._admission = Admission(self._admission.cuts, self._erasures(acts))
         for topic, id in today.items():
             if self._ids.setdefault(topic, id) != id:
                 names = [self._plan.namespace(group) for group in self._plan.written_by(topic)]

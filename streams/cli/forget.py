@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  export TIDEGATE_HASH_KEY=$(openssl rand -hex 32)      once; keep it as you keep other secrets
+  export TIDEGATE_HASH_KEY=$(openssl rand -hex 32)      once, for workers too; keep it as you keep other secrets
   tidegate forget pipeline.py user=u7 --why "request 4711"
   tidegate forget flights.py origin=JFK,dest=LAX"""
 )
@@ -32,8 +32,9 @@ def forget(pipeline: str, entity: str, who: str, why: str, yes: bool) -> None:
     """Forget an entity of a PIPELINE: delete its online features for good, and keep the act.
 
     Deletes its state in every group keyed by it, also with other fields, in old namespaces, too. The act goes to the topic
-    tidegate.audit with a hash of the entity under TIDEGATE_HASH_KEY; backfill, train and recovering workers leave out its events
-    from before the act. Kafka's records cannot be deleted one by one: what remains where, and until when, is listed.
+    tidegate.audit with a hash of the entity under TIDEGATE_HASH_KEY; workers, backfill and train leave out its events from before
+    the act, and need the same key from then on: without it a worker stops, and does not start. Kafka's records cannot be deleted
+    one by one: what remains where, and until when, is listed.
     """
     from featurestore.redis_client import connect
     from streams.cli.features import give_up

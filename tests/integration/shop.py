@@ -146,12 +146,14 @@ class Shop:
         """A command of `tidegate`, in this process."""
         return CliRunner().invoke(main, list(arguments), env=self.environment | environment)
 
-    def start_worker(self, tiles: int) -> Callable[[], str]:
+    def start_worker(self, tiles: int, *options: str, **environment: str) -> Callable[[], str]:
         """A worker as a process; gives what it has said so far."""
         command = [sys.executable, "-m", "streams.cli", "worker", self.file(tiles), "--web-port", "0", "--session-timeout", "6"]
+        command += options
         path = self.folder / f"worker-{len(self.workers)}.log"
+        there = os.environ | self.environment | environment
         with path.open("wb") as log:
-            self.workers.append(subprocess.Popen(command, env=os.environ | self.environment, stdout=log, stderr=log))
+            self.workers.append(subprocess.Popen(command, env=there, stdout=log, stderr=log))
         return path.read_text
 
     def stop(self) -> None:

@@ -1,6 +1,8 @@
 """`tidegate forget`: the entity's states are gone from every group, its old events come back by no way, and the act is kept."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import msgspec
 import pytest
 
 from featurestore.admission import picked
-from streams.audit import Act, erasures
+from streams.audit import Act, erasures, read_acts
+from tests.integration.replay import wait_for
 from tests.integration.shop import TILES, Shop, batch, trade
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -71,6 +74,43 @@ def test_without_the_key_nothing_is_forgotten_and_nothing_filled(shop: Shop) -> 
         assert (found.exit_code, words in found.output) == (1, True)
     unknown = shop.call("forget", shop.file(TILES), "country=DE", "--yes")
     assert (unknown.exit_code, "is keyed by country" in unknown.output) == (1, True)
+
+
+def test_a_backlog_of_the_forgotten_counts_nowhere(shop: Shop) -> None:
+    """Forgotten while workers are far behind: what they merged before they knew is deleted, what they read later left out."""
+    events = trade(shop.pipeline(TILES), 0, 3_700)
+    shop.send(events[700:])
+    said = shop.start_worker(TILES, "--max-chunk-events", "1", "--in-flight", "1")
+    wait_for(lambda: "partitions of" in said() and shop.lag() < 2_900, 60, "the worker has begun with its backlog")
+    behind: list[float] = []  # moments at which the worker had something left
+    with ThreadPoolExecutor() as beside:
+        command = beside.submit(shop.call, "forget", shop.file(TILES), "user=u7", "--yes")
+        while not command.done() and shop.lag() > 0:
+            behind.append(time.time())
+    assert command.result().exit_code == 0, command.result().output
+    act = next(act for act in read_acts(shop.kafka) if act.pipeline == shop.name)
+    assert behind[-1] > act.when + 1, "the worker had caught up when it was to forget: the test tests nothing"
+    shop.wait_until_committed()
+    assert shop.states(TILES) == shop.expected(TILES, [event for event in events if of(event) != "u7"])
+
+
+def test_a_worker_without_the_key_stops_at_the_first_act_and_stays_away(shop: Shop) -> None:
+    """Whoever it cannot know it would bring back: a running one stops, and none starts until it has the key."""
+    events = trade(shop.pipeline(TILES), 0, 1_400)
+    said = shop.start_worker(TILES, TIDEGATE_HASH_KEY="")
+    wait_for(lambda: "partitions of" in said(), 60, "the worker runs: nobody was forgotten")
+    forgotten = shop.call("forget", shop.file(TILES), "user=u7", "--yes")
+    assert forgotten.exit_code == 0, forgotten.output
+    assert shop.workers[0].wait(20) == 1
+    again = shop.start_worker(TILES, TIDEGATE_HASH_KEY="")
+    assert shop.workers[1].wait(60) == 1
+    for text in (said(), again()):
+        assert f"entities of {shop.name} were forgotten, and TIDEGATE_HASH_KEY is not set" in text
+        assert "Traceback" not in text
+    shop.send(events[700:])
+    shop.start_worker(TILES)
+    shop.wait_until_committed()
+    assert shop.states(TILES) == shop.expected(TILES, [event for event in events if of(event) != "u7"])
 
 
 def test_the_act_is_kept_as_its_schema_says(shop: Shop) -> None:
