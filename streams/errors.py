@@ -5,6 +5,7 @@ StreamError
 ├── AuditError             the audit topic could not be read or written
 ├── BackfillRefused        a namespace may not be filled as asked
 ├── CompiledStreamsMissing the pure-Python streams of Faust were loaded
+├── DeadLettersError       dead letters could not be read, or their records not sent again
 ├── DeploymentsError       the deployments topic could not be read or written
 ├── DriverError            a test sent what its pipeline does not read, or asked for what is not there
 ├── ErasedUnknown          a forgotten entity cannot be told from others, because other fields are personal now
@@ -43,6 +44,10 @@ class AuditError(StreamError):
 
 class ErasedUnknown(StreamError):
     """An erasure names its entity by a hash that no event has any more; the message names the act and the remedy."""
+
+
+class DeadLettersError(StreamError):
+    """Dead letters could not be read, or not all of their records sent again."""
 
 
 class BackfillRefused(StreamError):

@@ -17,6 +17,8 @@ from streams.records import PAYLOAD_BYTES, DeadLetter, PredictionPart, Predictio
 from streams.serving import ServingModel, Verdicts
 from streams.vectors import VectorEncoder, VectorRows, halves
 
+PREDICTION_TOO_LARGE = "its prediction of"  # begins the detail of a letter whose event was merged
+
 
 @dataclass(frozen=True, slots=True)
 class TopicNames:
@@ -96,7 +98,7 @@ class Outputs:
         values = [encode(part)[:-1] + tail for part in parts]
 
         def letter(place: int) -> list[Outgoing]:
-            detail = f"its prediction of {len(values[place])} bytes is more than {self.topics.predictions} takes"
+            detail = f"{PREDICTION_TOO_LARGE} {len(values[place])} bytes is more than {self.topics.predictions} takes"
             return [self.dead_letters(batch, [Reject(records[chosen[place]], "oversize", None, detail)], now)]
 
         return Outgoing(self.topics.predictions, keys, values, letter)

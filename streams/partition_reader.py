@@ -30,8 +30,12 @@ class RawRecord:
     headers: list[tuple[str, bytes | None]]
 
 
-async def read_partition(bootstrap_servers: str, tp: TP, start: int, end: int, size: int) -> AsyncIterator[Chunk]:
+async def read_partition(
+    bootstrap_servers: str, tp: TP, start: int, end: int, size: int, headers: bool = False
+) -> AsyncIterator[Chunk]:
     """The committed records with start <= offset < end, at most `size` a chunk; the next chunk is fetched meanwhile.
+
+    Without their headers unless asked for: who does not need them is not stopped by keys that are no text.
 
     RecordsGone where Kafka removes records before they are read; TopicError where it does not answer.
     """
@@ -50,13 +54,13 @@ async def read_partition(bootstrap_servers: str, tp: TP, start: int, end: int, s
     )
     try:
         consumer.assign([TopicPartition(*tp, start)])
-        fetch = asyncio.create_task(asyncio.to_thread(_fetch, consumer, tp, start, end, size))
+        fetch = asyncio.create_task(asyncio.to_thread(_fetch, consumer, tp, start, end, size, headers))
         try:
             while True:
                 records, done = await fetch
                 if not done:
                     start = records[-1].offset + 1
-                    fetch = asyncio.create_task(asyncio.to_thread(_fetch, consumer, tp, start, end, size))
+                    fetch = asyncio.create_task(asyncio.to_thread(_fetch, consumer, tp, start, end, size, headers))
                 if records:
                     yield Chunk(tp.topic, tp.partition, records)
                 if done:
@@ -67,7 +71,7 @@ async def read_partition(bootstrap_servers: str, tp: TP, start: int, end: int, s
         consumer.close()
 
 
-def _fetch(consumer: Consumer, tp: TP, start: int, end: int, size: int) -> tuple[list[Any], bool]:
+def _fetch(consumer: Consumer, tp: TP, start: int, end: int, size: int, headers: bool) -> tuple[list[Any], bool]:
     """The next records from `start` and below `end`, and whether those were the last."""
     records: list[Any] = []
     for _ in range(SILENCE):
@@ -78,15 +82,26 @@ def _fetch(consumer: Consumer, tp: TP, start: int, end: int, size: int) -> tuple
                 raise _failure(tp, error)
             if (offset := message.offset() or 0) >= end:
                 return records, True
-            records.append(_record(message, offset))
+            records.append(_record(message, offset, headers))
         if records:
             return records, records[-1].offset == end - 1
     raise TopicError(f"{tp.topic}/{tp.partition}: Kafka sent nothing for {SILENCE * WAIT_SECONDS:.0f} s; does it answer?")
 
 
-def _record(message: Any, offset: int) -> RawRecord:
+def _record(message: Any, offset: int, headers: bool) -> RawRecord:
     kind, milliseconds = message.timestamp()
-    return RawRecord(message.key(), message.value(), offset, milliseconds, kind, message.headers() or [])
+    return RawRecord(message.key(), message.value(), offset, milliseconds, kind, _headers(message, offset) if headers else [])
+
+
+def _headers(message: Any, offset: int) -> list[tuple[str, bytes | None]]:
+    try:
+        return list(message.headers() or [])
+    except (UnicodeDecodeError, SystemError) as error:
+        # Not to be passed over: confluent_kafka 2.12 ends the process when it drops what it could not decode.
+        raise TopicError(
+            f"{message.topic()}/{message.partition()} offset {offset} has a header key that is not UTF-8, which this command "
+            f"cannot read; the workers can"
+        ) from error
 
 
 def _failure(tp: TP, error: KafkaError) -> Exception:

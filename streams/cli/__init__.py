@@ -19,6 +19,7 @@ COMMANDS = {
     "features": ("features", "List, show and drop online features."),
     "forget": ("forget", "Forget an entity: its features, and its old events."),
     "produce": ("produce", "Send events from a file to their topic."),
+    "dlq": ("dlq", "List dead letters; send their records again."),
     "tail": ("tail", "Watch predictions or dead letters as they come."),
 }
 
