@@ -1,8 +1,12 @@
 """What a consumer does when partitions come and go: drain and commit, seek, forget.
 
 Order on revocation (pitfall 5): stop the flow, wait for running handlers (bounded), commit what they finished, let
-Faust do its part, void the tickets. Order on assignment (pitfall 7): no fetch of older positions under way, seek to
-the committed offsets, ask the hook where to start instead, seek there; only then the flow resumes.
+Faust do its part, void the tickets. Order on assignment (pitfall 7): no fetch of older positions under way, ask the hook
+where to start other than at the committed offsets, seek there; only then anything is fetched.
+
+Kafka's part of an assignment is bounded. The hook's is not: it waits for the feature store for as long as that is away. Faust
+waits for an assignment only so long, so the rest happens in a task of its own, beside a flow that runs and fetches nothing; a
+revocation or a stop abandons it.
 """
 
 from __future__ import annotations
@@ -41,12 +45,14 @@ class AssignmentMixin:
     _read_offset: dict[TP, int | None]
     _committed_offset: dict[TP, int | None]
     _seeking: bool
+    _assigning: asyncio.Task[None] | None = None
 
     async def on_partitions_revoked(self, revoked: Set[TP]) -> None:
         """Faust would drop what is done and uncommitted before it waits for what runs (pitfall 5)."""
         self.stop_flow()
         self.app.flow_control.suspend()
         self.app.flow_control.clear()
+        await self._abandon_assignment()
         await self._stop_fetching()
         await self.drain()
         await self._commit_done()
@@ -63,38 +69,62 @@ class AssignmentMixin:
                 await self.app.crash(error)
 
     async def perform_seek(self) -> None:
-        """Seek to the committed offsets, or where the hook wants to start.
+        """Seek to the committed offsets, or where the hook wants to start; returns before that where the hook waits for long.
 
-        Bounded here: the caller's own time limit would end Faust's recovery loop without a word, and the worker would
-        stay assigned and idle.
+        The caller's own time limit would end Faust's recovery loop without a word, and the worker would stay assigned and
+        idle.
         """
+        await self._abandon_assignment()
         limit = 0.8 * self.app.conf.broker_request_timeout
+        task = self._assigning = asyncio.get_running_loop().create_task(self._assign(limit))
         try:
-            async with asyncio.timeout(limit):
-                await self._seek_all()
-        except IllegalStateError:
-            raise  # rebalanced again meanwhile; Faust's recovery starts over
+            await asyncio.wait([task], timeout=limit)
+        except asyncio.CancelledError:  # rebalanced again, or stopped
+            task.cancel()
+            raise
+        if task.cancelled():
+            raise IllegalStateError("the assignment was revoked meanwhile")  # Faust's recovery starts over
+        if task.done():
+            task.result()
+
+    async def _assign(self, limit: float) -> None:
+        """An assignment from its first question to its last seek; what it cannot do stops the worker."""
+        try:
+            await self._seek_all(limit)
+        except IllegalStateError as error:  # rebalanced again meanwhile
+            logger.info("an assignment was not begun: %s", error)
+            raise asyncio.CancelledError from error
         except TimeoutError:
             await self.app.crash(AssignmentTimeout(limit))
         except Exception as error:
             await self.app.crash(error)
 
-    async def _seek_all(self) -> None:
+    async def _abandon_assignment(self) -> None:
+        """Gives up an assignment that waits still: its partitions are others', or will be assigned anew."""
+        task, self._assigning = self._assigning, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _seek_all(self, limit: float) -> None:
         self._seeking = True
         try:
-            await self._stop_fetching()
-            self._forget_positions()
-            committed = await self._thread.committed_offsets()
+            async with asyncio.timeout(limit):
+                await self._stop_fetching()
+                self._forget_positions()
+                committed = await self._thread.committed_offsets()
             starts = committed | dict(await self._starts(committed))
-            # A fetch may have moved the positions since the rebalance, so all are set, also those without a commit.
-            fresh = [TopicPartition(*tp) for tp, offset in starts.items() if offset is None]
-            if fresh:
-                await self._thread.seek_to_beginning(*fresh)
-            await self._seek_to({tp: offset for tp, offset in starts.items() if offset is not None})
+            async with asyncio.timeout(limit):
+                # A fetch may have moved the positions since the rebalance, so all are set, also those without a commit.
+                fresh = [TopicPartition(*tp) for tp, offset in starts.items() if offset is None]
+                if fresh:
+                    await self._thread.seek_to_beginning(*fresh)
+                await self._seek_to({tp: offset for tp, offset in starts.items() if offset is not None})
             for tp, offset in starts.items():
                 self._start_at(tp, offset, committed.get(tp))
         finally:
             self._seeking = False
+            self._wake.set()
 
     async def _starts(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
         chunked = {tp: offset for tp, offset in committed.items() if tp.topic in self.chunking.topics}
@@ -192,6 +222,7 @@ class AssignmentMixin:
 
         After a crash the consumer's thread is gone: nothing can be committed, and a commit would never return.
         """
+        await self._abandon_assignment()
         if self.app.crashed:
             for task in self.progress.running():
                 task.cancel()

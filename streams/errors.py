@@ -33,8 +33,8 @@ class StreamError(Exception):
 class AssignmentTimeout(StreamError):
     def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"The start positions of the assigned partitions were not known after {seconds:.0f} s. "
-            "Check that Kafka and Redis answer, then start the worker again."
+            f"Kafka did not tell the start positions of the assigned partitions within {seconds:.0f} s. "
+            "Check that it answers, then start the worker again."
         )
 
 

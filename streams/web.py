@@ -4,7 +4,8 @@
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -25,6 +26,16 @@ class Readiness:
 
     def done(self, what: str) -> None:
         self.waiting[what] = None
+
+    @contextmanager
+    def meanwhile(self, what: str, why: str) -> Iterator[None]:
+        """Says that this does not hold for so long as the block lasts; afterwards what was said before."""
+        before = self.waiting[what]
+        self.waiting[what] = why
+        try:
+            yield
+        finally:
+            self.waiting[what] = before
 
     def tell(self, what: str) -> Callable[[str | None], None]:
         """For who must only say this one thing: why it does not hold, or None."""

@@ -1,5 +1,6 @@
 """A worker: everything wired together and run until a signal. The path of a chunk is flow.py's."""
 
+import asyncio
 import gc
 import logging
 import sys
@@ -21,7 +22,7 @@ from streams.audit import SPEC as AUDIT
 from streams.chunk import TP
 from streams.deployments import SPEC as DEPLOYMENTS
 from streams.enrolment import Enrolment, Watch, ttl_ms
-from streams.errors import RecordsGone
+from streams.errors import AssignmentTimeout, RecordsGone
 from streams.faust_app import AppSettings, MicroBatchApp, create_app
 from streams.flow import Flow
 from streams.model_source import load_champion
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 SWITCH_SECONDS = 0.0005
 # A chunk makes tens of thousands of short-lived objects and no cycles; young collections that often find nothing.
 GC_THRESHOLDS = (100_000, 50, 100)
+KAFKA_SECONDS = 60.0  # for the logs' ends and beginnings: longer than a broker takes to restart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +97,12 @@ class FlowHooks:
         starts: dict[TP, int] = {}
         if committed:
             assert self.app is not None
-            ends = await self.app.consumer.highwaters(*committed)
-            firsts = await self.app.consumer.earliest_offsets(*committed)
-            for tp, offset in committed.items():
-                start = await self._flow.assign(tp, offset, ends.get(tp))
-                if start is not None:
-                    starts[tp] = checked_start(tp, start, firsts.get(tp) or 0, offset)
+            ends, firsts = await _logs(self.app.consumer, committed)
+            with self._readiness.meanwhile("partitions", "assigned, waiting for Redis"):
+                for tp, offset in committed.items():
+                    start = await self._flow.assign(tp, offset, ends.get(tp))
+                    if start is not None:
+                        starts[tp] = checked_start(tp, start, firsts.get(tp) or 0, offset)
         self._readiness.done("partitions")
         self._announce(assignment_line(committed))
         return starts
@@ -110,6 +112,15 @@ class FlowHooks:
 
     async def on_revoked(self, tps: Set[TP]) -> None:
         self._flow.revoke(tps)
+
+
+async def _logs(consumer: Any, tps: Iterable[TP]) -> tuple[Mapping[TP, int | None], Mapping[TP, int | None]]:
+    """The end and the first offset of each partition; AssignmentTimeout where Kafka does not tell."""
+    try:
+        async with asyncio.timeout(KAFKA_SECONDS):
+            return await consumer.highwaters(*tps), await consumer.earliest_offsets(*tps)
+    except TimeoutError as error:
+        raise AssignmentTimeout(KAFKA_SECONDS) from error
 
 
 def assignment_line(tps: Iterable[TP]) -> str:

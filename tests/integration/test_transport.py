@@ -173,6 +173,49 @@ def test_a_refused_assignment_ends_the_worker_with_its_reason(world: World, make
     assert world.events("begin") == []
 
 
+SHORT = {"session_timeout_seconds": 6.0, "request_timeout_seconds": 7.0}  # Faust gives an assignment 7 s then, and we 5.6
+
+
+def test_an_assignment_waits_for_the_store_for_as_long_as_it_takes(world: World, make_topic: Make) -> None:
+    """Longer than Faust's own limit; nothing is read before, everything after, and a worker ends at once all the same."""
+    topic = filled(world, make_topic, partitions=2, events=100)
+    worker = world.start([topic], settings=SHORT, away=str(world.gate))
+    until(lambda: world.events("assigned"), "the worker asks the store")
+    asked = time.monotonic()
+    until(lambda: time.monotonic() - asked > 9, "it would have given up by now")
+    assert worker.poll() is None
+    assert not world.events("begin")
+    world.gate.touch()
+    until(lambda: world.committed(topic, 2) == [100, 100], "all committed")
+    assert world.handled() == {(topic, p): list(range(100)) for p in range(2)}
+    assert [event["event"] for event in world.events() if event["event"] in ("assigned", "abandoned")] == ["assigned"]
+    world.gate.unlink()
+    second = world.start([topic], settings=SHORT, away=str(world.gate))
+    until(lambda: world.events("assigned", second.pid), "the second asks the store")
+    second.send_signal(signal.SIGTERM)
+    assert world.end(second, 10) == (0, "")
+
+
+def test_a_rebalance_gets_through_while_the_store_is_away(world: World, make_topic: Make) -> None:
+    """What waited for the store is abandoned, and asked again for what is assigned then; before Faust's limit and after it."""
+    topic = filled(world, make_topic, partitions=4, events=100)
+    first = world.start([topic], settings=SHORT, away=str(world.gate))
+    until(lambda: world.events("assigned", first.pid), "the first worker asks the store")
+    asked = time.monotonic()
+    until(lambda: time.monotonic() - asked > 8, "it waits beyond the limit")
+    second = world.start([topic], settings=SHORT, away=str(world.gate))
+    until(lambda: world.events("assigned", second.pid), "the second worker is in")
+    until(lambda: len(world.events("assigned", first.pid)) == 2, "the first asks anew")
+    third = world.start([topic], settings=SHORT, away=str(world.gate))
+    until(lambda: world.events("assigned", third.pid), "the third worker is in, within the limit")
+    assert len(world.events("abandoned", first.pid)) == 2
+    assert not world.events("begin")
+    world.gate.touch()
+    until(lambda: world.committed(topic, 4) == [100] * 4, "all committed")
+    assert world.handled() == {(topic, p): list(range(100)) for p in range(4)}
+    assert {event["pid"] for event in world.events("end")} == {first.pid, second.pid, third.pid}
+
+
 def test_the_hook_bounds_the_commit(world: World, make_topic: Make) -> None:
     topic = filled(world, make_topic, partitions=1, events=100)
     worker = world.start([topic], hold=60, settings={"max_chunk_events": 10})

@@ -2,7 +2,8 @@
 
 The plan (JSON, first argument): log, app, bootstrap, topics, settings; fail_at [partition, offset]; gate (a file
 without which chunks do not end); starts {partition: offset}; hold (commit no further); refuse (a sentence);
-work (seconds a chunk takes, awaiting); block (the same, computing); loglevel.
+away (a file that on_assigned waits for, as for a store); work (seconds a chunk takes, awaiting); block (the same,
+computing); loglevel.
 """
 
 from __future__ import annotations
@@ -58,8 +59,21 @@ class Told:
         self.tell("assigned", committed={tp.partition: offset for tp, offset in committed.items()})
         if refuse := self.plan.get("refuse"):
             raise RuntimeError(refuse)
+        await self.store()
         starts = self.plan.get("starts", {})
         return {tp: starts[str(tp.partition)] for tp in committed if str(tp.partition) in starts}
+
+    def away(self) -> bool:
+        return "away" in self.plan and not Path(self.plan["away"]).exists()
+
+    async def store(self) -> None:
+        try:
+            while self.away():  # noqa: ASYNC110 - another process makes the file
+                await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            self.tell("abandoned")
+            raise
+        self.tell("began")
 
     async def before_commit(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
         hold = self.plan.get("hold", 2**62)
