@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,13 @@ from featurestore import offline
 from featurestore.admission import Erasures, picked
 from featurestore.definitions import seconds
 from featurestore.errors import HistoryError
+from featurestore.events import Event, EventBatch
 from featurestore.parquet import read_history
 from featurestore.personal import Pseudonyms
-from featurestore.plan import compile_plan
+from featurestore.plan import FeaturePlan, compile_plan
 from scorer.artifact import artifact_hash, write_artifact
 from scorer.deployments import CHAMPION
-from scorer.labels import join
+from scorer.labels import Labelled, join
 from scorer.pipeline import Pipeline
 from scorer.registry import MLflowRegistry
 from scorer.training import TrainedModel, git_state, train
@@ -48,37 +49,72 @@ def train_pipeline(
     erased: Erasures | None = None,
     pseudonyms: Pseudonyms | None = None,
 ) -> TrainedModel:
-    """Features by the kernel, labels joined by id, a model: from the Parquet files in `data`, first <= event time < last.
+    """Trains on the Parquet files in `data`, first <= event time < last.
 
-    Events that `erased` says are of forgotten entities are left out; `pseudonyms` hash personal fields. HistoryError,
-    HashKeyError or TrainingRefusedError say why not.
+    Events that `erased` says are of forgotten entities are left out; `pseudonyms` hash personal fields. HashKeyError and
+    the errors of train_on_events say why not.
     """
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
-    events = list(dict.fromkeys([*plan.history_events, pipeline.label.event]))
     batches = read_history(
-        data, events, first, last, lambda topic, row, rows: progress(f"reading {topic}", row, rows), pseudonyms
+        data,
+        needed_events(pipeline, plan),
+        first,
+        last,
+        lambda topic, row, rows: progress(f"reading {topic}", row, rows),
+        pseudonyms,
     )
-    if erased is not None:
-        batches = [picked(batch, erased.kept(batch)) for batch in batches]
-    if not any(batch.event is pipeline.score and len(batch) for batch in batches):
-        raise HistoryError(f"{data} has no {pipeline.score.__name__} in the time asked for; check --from and --to (UTC)")
-    progress("computing features", 0, 1)
-    history = offline.compute(plan, [batch for batch in batches if batch.event in plan.history_events])
-    labelled = join(pipeline, plan, history, batches)
-    progress("computing features", 1, 1)
+    return train_on_events(pipeline, plan, batches, f"parquet:{data.name}", seed, progress, erased)
+
+
+def needed_events(pipeline: Pipeline, plan: FeaturePlan) -> list[type[Event]]:
+    """The kinds of events that a history must have: what features are computed from, and labels."""
+    return list(dict.fromkeys([*plan.history_events, pipeline.label.event]))
+
+
+def train_on_events(
+    pipeline: Pipeline,
+    plan: FeaturePlan,
+    batches: Sequence[EventBatch],
+    source: str,
+    seed: int,
+    progress: Progress = quiet,
+    erased: Erasures | None = None,
+) -> TrainedModel:
+    """A model from a history; `source` says where it is from. HistoryError or TrainingRefusedError say why not."""
+    rows = labelled_rows(pipeline, plan, batches, source, progress, erased)
     return train(
-        labelled.matrix,
-        labelled.labels,
-        labelled.times,
+        rows.matrix,
+        rows.labels,
+        rows.times,
         plan.schema,
         task=pipeline.task,
         seed=seed,
         gap_seconds=seconds(pipeline.label.maturity),
         threshold=pipeline.threshold,
-        texts=labelled.texts,
-        source=f"parquet:{data.name}",
-        progress=lambda done, of, _: progress(f"training on {len(labelled.labels):,} events", done, of),
+        texts=rows.texts,
+        source=source,
+        progress=lambda done, of, _: progress(f"training on {len(rows.labels):,} events", done, of),
     )
+
+
+def labelled_rows(
+    pipeline: Pipeline,
+    plan: FeaturePlan,
+    batches: Sequence[EventBatch],
+    source: str,
+    progress: Progress = quiet,
+    erased: Erasures | None = None,
+) -> Labelled:
+    """Features by the kernel, labels joined by id. The same events in batches of any order and size give the same bytes."""
+    if erased is not None:
+        batches = [picked(batch, erased.kept(batch)) for batch in batches]
+    if not any(batch.event is pipeline.score and len(batch) for batch in batches):
+        raise HistoryError(f"{source} has no {pipeline.score.__name__} in the time asked for; check --from and --to (UTC)")
+    progress("computing features", 0, 1)
+    history = offline.compute(plan, [batch for batch in batches if batch.event in plan.history_events])
+    labelled = join(pipeline, plan, history, batches)
+    progress("computing features", 1, 1)
+    return labelled
 
 
 def register(pipeline: Pipeline, trained: TrainedModel, settings: Settings, code: Path) -> Registered:

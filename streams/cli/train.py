@@ -5,6 +5,7 @@ import os
 from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,6 +15,9 @@ from streams.cli.progress import steps
 from streams.loading import load_pipeline
 from streams.settings import Settings
 
+if TYPE_CHECKING:
+    from streams.history import KafkaHistory
+
 TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -22,12 +26,12 @@ TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 Examples:
   tidegate train pipeline.py --data history/
   tidegate train pipeline.py --data history/ --from 2013-01-01 --to 2013-07-01 --promote --why "first model"
+  tidegate train pipeline.py --from-kafka
 history/ holds one Parquet file a topic (sales.parquet for topic sales) with the fields of its event."""
 )
 @click.argument("pipeline")
-@click.option(
-    "--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of Parquet files."
-)
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of Parquet files.")
+@click.option("--from-kafka", is_flag=True, help="Instead of files: what Kafka holds of the pipeline's topics, up to now.")
 @click.option("--from", "first", type=TIME, help="Leave out events before this time (UTC).")
 @click.option("--to", "last", type=TIME, help="Leave out events from this time on (UTC).")
 @click.option("--seed", default=1, show_default=True, help="Same data and seed give a byte-equal model.")
@@ -35,30 +39,51 @@ history/ holds one Parquet file a topic (sales.parquet for topic sales) with the
 @click.option("--who", default=getuser, help="Who promotes; by default the user.")
 @click.option("--why", default="trained and promoted in one step", show_default=True, help="Why, for the record.")
 def train(
-    pipeline: str, data: Path, first: datetime | None, last: datetime | None, seed: int, promoted: bool, who: str, why: str
+    pipeline: str,
+    data: Path | None,
+    from_kafka: bool,
+    first: datetime | None,
+    last: datetime | None,
+    seed: int,
+    promoted: bool,
+    who: str,
+    why: str,
 ) -> None:
     """Train a PIPELINE's model on recorded history and register it.
 
     Features come from the kernel that serves them. The newest fifth of the labelled events validates, with a gap of the label's
     maturity before it. Refused, with the reason: too few labels, one class, infinite features. With KAFKA_BOOTSTRAP_SERVERS set,
     events of forgotten entities (tidegate forget) are left out.
+
+    --from-kafka takes the topics as far back as their retention goes. Records pass the contract as they do in a worker; those
+    that break it are counted and left out. The same events give the same model, from Kafka or from files.
     """
     from streams.audit import erasures
     from streams.cli.check import check_pipeline
+    from streams.history import read_topics
     from streams.personal import check_key_in_use, pseudonyms
-    from streams.training import promote, register, train_pipeline
+    from streams.training import promote, register, train_on_events, train_pipeline
 
+    if (data is None) != from_kafka:
+        raise click.UsageError("say where the history is: --data FOLDER, or --from-kafka")
     with told_plainly():
         settings = Settings.from_environment(os.environ)
-        if promoted:
+        if promoted or from_kafka:
             assert settings.kafka  # a missing address is told before the training, not after
         found = load_pipeline(pipeline)
         plan = check_pipeline(found)
         hashing = pseudonyms(settings, found, plan)
         asyncio.run(check_key_in_use(settings, plan, hashing))
         erased = erasures(settings, plan) if settings.bootstrap_servers else None
+        between = _utc(first, 0.0), _utc(last, float("inf"))
         with steps(Console(stderr=True)) as progress:
-            trained = train_pipeline(found, data, _utc(first, 0.0), _utc(last, float("inf")), seed, progress, erased, hashing)
+            if data is None:
+                read = asyncio.run(read_topics(settings.kafka, found, plan, between, hashing, progress))
+                trained = train_on_events(found, plan, read.batches, "kafka", seed, progress, erased)
+            else:
+                trained = train_pipeline(found, data, *between, seed, progress, erased, hashing)
+        for line in told(read) if data is None else ():
+            click.echo(line)
         registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
         for name, value in trained.metrics.items():
             click.echo(f"{name:<24}{value:.4f}")
@@ -67,6 +92,20 @@ def train(
             promote(found, registered, settings, who, why)
             click.echo(f"{found.model} version {registered.version} is the champion")
             click.echo("Workers load it when they start: restart those that run.")
+
+
+def told(read: "KafkaHistory") -> list[str]:
+    """What was read and what was left out, for people."""
+    lines = []
+    for topic, rejected in read.rejected.items():
+        count = sum(len(batch) for batch in read.batches if batch.source.topic == topic)
+        out = [f"{n:,} {reason}" for reason, n in rejected.most_common()]
+        if read.copies[topic]:
+            out.append(f"{read.copies[topic]:,} replayed again of events that are there")
+        lines.append(f"{topic}: {count:,} events" + (f"; left out: {', '.join(out)}" if out else ""))
+    for tp, offset in read.began.items():
+        lines.append(f"{tp.topic}/{tp.partition} begins at offset {offset:,}: Kafka has removed what was before")
+    return lines
 
 
 def _utc(moment: datetime | None, otherwise: float) -> float:
