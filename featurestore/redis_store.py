@@ -55,22 +55,34 @@ class RedisStore:
         self._ttl_ms = ttl_ms
 
     async def check(self) -> None:
-        """StoreConfigError where a node may evict state (a replica, too: it may be tomorrow's primary); a warning without AOF."""
-        policies = {node: str(found.get("maxmemory_policy", NOEVICTION)) for node, found in (await self._info("memory")).items()}
-        evicting = {node: policy for node, policy in policies.items() if policy != NOEVICTION}
-        if evicting:
-            node, policy = next(iter(evicting.items()))
-            raise StoreConfigError(
-                f"Redis at {node} has maxmemory-policy {policy} and may drop feature state; "
-                f"run: redis-cli config set maxmemory-policy noeviction"
-            )
+        """StoreConfigError where a node may evict state; a warning without AOF, and where the policy is not told."""
+        if None in (await self._policies()).values():
+            log.warning("Redis does not tell its maxmemory-policy: make sure that it is noeviction, or features get lost")
+        await self.check_eviction()
         forgetful = [node for node, found in (await self._info("persistence")).items() if str(found.get("aof_enabled", 1)) == "0"]
         if forgetful:
             log.warning(
                 "Redis at %s has no append-only file: when it restarts, its features are read from Kafka again, as far as Kafka "
-                "still holds them. Run: redis-cli config set appendonly yes",
-                ", ".join(forgetful),
+                "still holds them. Run: %s config set appendonly yes, and set it in redis.conf too",
+                ", ".join(forgetful), _redis_cli(forgetful[0]),
+            )  # fmt: skip
+
+    async def check_eviction(self) -> None:
+        """StoreConfigError where a node may evict state (a replica, too: it may be tomorrow's primary)."""
+        evicting = {node: policy for node, policy in (await self._policies()).items() if policy not in (None, NOEVICTION)}
+        if evicting:
+            node, policy = next(iter(evicting.items()))
+            raise StoreConfigError(
+                f"Redis at {node} has maxmemory-policy {policy} and may drop feature state; run: {_redis_cli(node)} config set "
+                f"maxmemory-policy noeviction, and set it in redis.conf (or the provider's parameters) too: a restart forgets "
+                f"what config set said"
             )
+
+    async def _policies(self) -> dict[str, str | None]:
+        """The eviction policy of each node; None where it is not told."""
+        found = await self._info("memory")
+        told = {node: info.get("maxmemory_policy") for node, info in found.items()} or {"Redis": None}
+        return {node: None if policy is None else str(policy) for node, policy in told.items()}
 
     async def _info(self, section: str) -> dict[str, dict[str, Any]]:
         """By node; a managed server that hides INFO is taken at its word."""
@@ -187,6 +199,16 @@ class RedisStore:
             if isinstance(answer, Exception):
                 raise answer
         return answers
+
+
+def _redis_cli(node: str) -> str:
+    """The command that reaches a node.
+
+    >>> _redis_cli("10.0.0.7:6379")
+    'redis-cli -h 10.0.0.7 -p 6379'
+    """
+    host, _, port = node.rpartition(":")
+    return f"redis-cli -h {host} -p {port}"
 
 
 def _by_shard(shards: Ints, count: int) -> tuple[Ints, list[tuple[int, int]]]:

@@ -22,6 +22,7 @@ from featurestore.namespaces import Namespace, Namespaces, is_shared, replaced
 from featurestore.personal import key_id
 from featurestore.plan import FeaturePlan
 from featurestore.redis_client import connect
+from featurestore.redis_store import RedisStore
 from featurestore.store import Store
 from streams.audit import FORGET, Act, erasures, fills, read_acts, same_fill
 from streams.audit import SPEC as AUDIT_SPEC
@@ -157,13 +158,18 @@ class Watch(Service):  # type: ignore[misc]
 
     logger = logging.getLogger("mode.watch")  # as noisy as Faust's others, and silenced with them
 
-    def __init__(self, enrolment: Enrolment, **options: Any) -> None:
+    def __init__(self, enrolment: Enrolment, store: RedisStore, **options: Any) -> None:
         super().__init__(**options)
-        self._enrolment = enrolment
+        self._enrolment, self._store = enrolment, store
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _watch(self) -> None:
         while not self.should_stop:
             await self.sleep(CHECK_SECONDS)
             if not self.should_stop:
-                await self._enrolment.check()
+                await self.look()
+
+    async def look(self) -> None:
+        """Raises what must stop the worker: what Enrolment.check finds; StoreConfigError where a node evicts by now."""
+        await self._enrolment.check()
+        await self._store.check_eviction()

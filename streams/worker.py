@@ -205,7 +205,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
         [contract(event).topic for event in plan.events],
         flow,
         hooks,
-        [Resources(flow, store, enrolment, publisher, readiness), Watch(enrolment)],
+        [Resources(flow, store, enrolment, publisher, readiness), Watch(enrolment, store)],
     )
     hooks.app = app
     tune_interpreter()

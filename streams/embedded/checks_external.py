@@ -34,7 +34,7 @@ def redis_checks(url: str) -> Iterator[Check]:
     except NoAnswer as error:
         yield Check("Redis", "fail", f"no answer at {without_password(url)}", str(error))
         return
-    version = info.get("valkey_version") or info.get("redis_version")
+    version = info.get("valkey_version") or info.get("redis_version") or "one that hides its INFO"
     yield Check("Redis", "ok", f"{version} answers at {without_password(url)}")
     if clustered:
         yield cluster(nodes, silent)
@@ -60,8 +60,12 @@ def cluster(nodes: Nodes, silent: Sequence[str]) -> Check:
 
 def eviction(nodes: Nodes) -> Check:
     """An evicted entity is a feature that is silently zero: refused, whatever the memory limit is today."""
-    policies = {name: str(info.get("maxmemory_policy", "unknown")) for name, info in nodes.items()}
-    evicting = [f"{policy} at {name}" for name, policy in policies.items() if policy != POLICY]
+    policies = {name: info.get("maxmemory_policy") for name, info in nodes.items()}
+    evicting = [f"{policy} at {name}" for name, policy in policies.items() if policy not in (None, POLICY)]
+    hidden = [name for name, policy in policies.items() if policy is None]
+    if not evicting and hidden:  # a worker goes on with a warning, too
+        remedy = f"make sure with whoever runs it that it is {POLICY}"
+        return Check("Redis eviction", "warn", f"{', '.join(hidden)} does not tell its maxmemory-policy", remedy)
     if not evicting:
         return Check("Redis eviction", "ok", POLICY)
     remedy = f"CONFIG SET maxmemory-policy {POLICY}, and the same in redis.conf or the provider's parameter group"
@@ -70,7 +74,7 @@ def eviction(nodes: Nodes) -> Check:
 
 def append_only(nodes: Nodes) -> Check:
     """Without the file a restarted server is empty; in a cluster an empty primary may even empty its replicas."""
-    off = [name for name, info in nodes.items() if str(info.get("aof_enabled")) != "1"]
+    off = [name for name, info in nodes.items() if str(info.get("aof_enabled", 1)) != "1"]  # one that hides it has a keeper
     if not off:
         return Check("Redis append-only file", "ok", "on")
     remedy = "CONFIG SET appendonly yes, and the same in redis.conf"

@@ -44,12 +44,16 @@ def check_kafka(bootstrap_servers: str, *, timeout_seconds: float = ANSWER_SECON
 
 
 def check_redis(url: str, *, timeout_seconds: float = ANSWER_SECONDS) -> dict[str, object]:
-    """Redis' INFO; NoAnswer when it does not answer."""
+    """Redis' INFO, empty where it hides that; NoAnswer when it does not answer."""
     import redis
 
     try:
         with redis.Redis.from_url(url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds) as client:
-            return dict(client.info())
+            client.ping()
+            try:
+                return dict(client.info())
+            except redis.ResponseError:
+                return {}
     except (redis.RedisError, ValueError) as error:  # ValueError: not a URL
         raise NoAnswer(
             f"Redis did not answer at {without_password(url)} ({type(error).__name__}): start it, "

@@ -13,6 +13,8 @@ import redis
 from featurestore import offline
 from featurestore.errors import LayoutError, StoreConfigError
 from featurestore.redis_store import RedisStore
+from streams.embedded.checks_external import redis_checks
+from streams.enrolment import Watch
 from tests.featurestore.test_store_conformance import SALE, SPACE, dumps, process
 from tests.featurestore.world import PLAN, Sale, batch
 
@@ -104,10 +106,51 @@ def test_a_state_of_another_size_is_refused_and_nothing_is_merged(redis_url: str
 def test_a_redis_that_may_evict_is_refused(redis_url: str, redis_client: redis.Redis) -> None:
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        with pytest.raises(StoreConfigError, match="maxmemory-policy noeviction"):
+        with pytest.raises(StoreConfigError) as refused:
             run(redis_url, lambda store, _: store.check())
     finally:
         redis_client.config_set("maxmemory-policy", "noeviction")
+    port = redis_client.connection_pool.connection_kwargs["port"]
+    assert f"redis-cli -h 127.0.0.1 -p {port} config set maxmemory-policy noeviction" in str(refused.value)
+    assert "a restart forgets" in str(refused.value)
+
+
+class Sound:
+    """An enrolment that finds nothing wrong."""
+
+    async def check(self) -> None:
+        await asyncio.sleep(0)
+
+
+def test_a_redis_that_begins_to_evict_is_noticed_by_the_watch(redis_url: str, redis_client: redis.Redis) -> None:
+    async def body(store: RedisStore, _: list[int]) -> None:
+        watch = Watch(Sound(), store)  # type: ignore[arg-type]
+        await watch.look()
+        redis_client.config_set("maxmemory-policy", "volatile-lru")
+        with pytest.raises(StoreConfigError, match="volatile-lru and may drop"):
+            await watch.look()
+
+    try:
+        run(redis_url, body)
+    finally:
+        redis_client.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_server_that_hides_its_policy_is_warned_of_by_worker_and_doctor(
+    redis_url: str, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As managed ones may; nobody but its keeper can know."""
+    redis_client.acl_setuser("blind", enabled=True, nopass=True, commands=["+@all", "-info"], keys=["*"])
+    blind = redis_url.replace("redis://", "redis://blind:x@")
+    try:
+        with caplog.at_level(logging.WARNING):
+            run(blind, lambda store, _: store.check())
+        found = {check.name: check for check in redis_checks(blind)}
+    finally:
+        redis_client.acl_deluser("blind")
+    assert "does not tell its maxmemory-policy" in caplog.text
+    assert found["Redis"].status == "ok"
+    assert (found["Redis eviction"].status, "does not tell" in found["Redis eviction"].found) == ("warn", True)
 
 
 def test_a_redis_without_an_append_only_file_is_advised_against(

@@ -59,6 +59,13 @@ def test_any_eviction_is_refused(policy: str, status: str) -> None:
     assert eviction({"here:1": {"maxmemory_policy": policy}}).status == status
 
 
+def test_a_policy_that_is_not_told_is_no_eviction() -> None:
+    """The worker goes on with a warning, too."""
+    assert eviction({"here:1": {}}).status == "warn"
+    assert eviction({"here:1": {}, "here:2": {"maxmemory_policy": "allkeys-lru"}}).status == "fail"
+    assert append_only({"here:1": {}}).status == "ok"
+
+
 def test_one_node_of_a_cluster_that_evicts_is_named() -> None:
     found = eviction({"here:1": {"maxmemory_policy": "noeviction"}, "here:2": {"maxmemory_policy": "allkeys-lru"}})
     assert (found.status, found.found.partition(":")[0]) == ("fail", "allkeys-lru at here")
