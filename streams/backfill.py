@@ -45,7 +45,7 @@ from streams.personal import check_namespaces, pseudonyms
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts, group_of
 
-CHUNK_EVENTS = 5_000  # over 16 shards some 300 states a script call, far below the 3,000 that block Redis for long
+CHUNK_EVENTS = 3_000  # over 16 shards some 200 states a script call; with a single one no more than block Redis for long
 CLOSE_RECORDS = 10_000  # this near to the commits, a worker's own recovery is done in a second
 ROUNDS = 20
 

@@ -27,7 +27,13 @@ Examples:
   tidegate tail examples/flights/pipeline.py --json | head -100 > predictions.jsonl"""
 )
 @click.argument("pipeline")
-@click.option("--topic", default="predictions", show_default=True, type=click.Choice(["predictions", "dead-letters"]))
+@click.option(
+    "--topic",
+    default="predictions",
+    show_default=True,
+    type=click.Choice(["predictions", "dead-letters"]),
+    help="Which of the pipeline's output topics.",
+)
 @click.option("--from-beginning", is_flag=True, help="Begin with the oldest record that Kafka holds.")
 @click.option("--count", type=click.IntRange(min=1), help="End after so many records.")
 @click.option("--seconds", type=float, help="End after so long.")

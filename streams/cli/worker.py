@@ -9,6 +9,8 @@ from streams.cli.errors import told_plainly
 from streams.loading import load_pipeline
 from streams.settings import Settings
 
+MOST_CHUNK_EVENTS = 3_000  # states that one script call may touch: it blocks Redis meanwhile
+
 
 @click.command(
     epilog="""\b
@@ -35,10 +37,27 @@ Workers of one pipeline share its partitions; start as many as there are partiti
     help="Chunks of different partitions handled at once.",
 )
 @click.option(
-    "--max-chunk-events", default=2000, show_default=True, type=click.IntRange(min=1), help="Events handled together at most."
+    "--max-chunk-events",
+    default=2000,
+    show_default=True,
+    type=click.IntRange(1, MOST_CHUNK_EVENTS),
+    help="Events handled together at most. All of them may touch one shard, and a script on more states blocks Redis for long.",
 )
-@click.option("--session-timeout", default=30.0, show_default=True, help="Seconds without a sign of life until others take over.")
-@click.option("--log-level", default="WARNING", show_default=True, type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
+@click.option(
+    "--session-timeout",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(1, 80),
+    help="Seconds without a sign of life until others take over. Kafka refuses less than its group.min.session.timeout.ms, "
+    "6 s unless changed.",
+)
+@click.option(
+    "--log-level",
+    default="WARNING",
+    show_default=True,
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
+    help="The least serious of what is logged on stderr.",
+)
 def worker(
     pipeline: str,
     web_host: str,
