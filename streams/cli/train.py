@@ -76,14 +76,17 @@ def train(
         asyncio.run(check_key_in_use(settings, plan, hashing))
         erased = erasures(settings, plan) if settings.bootstrap_servers else None
         between = _utc(first, 0.0), _utc(last, float("inf"))
-        with steps(Console(stderr=True)) as progress:
-            if data is None:
+        console = Console(stderr=True)
+        if data is None:
+            with steps(console) as progress:
                 read = asyncio.run(read_topics(settings.kafka, found, plan, between, hashing, progress))
+            for line in told(read):  # before the training: it may say why that is refused
+                click.echo(line)
+            with steps(console) as progress:
                 trained = train_on_events(found, plan, read.batches, "kafka", seed, progress, erased)
-            else:
+        else:
+            with steps(console) as progress:
                 trained = train_pipeline(found, data, *between, seed, progress, erased, hashing)
-        for line in told(read) if data is None else ():
-            click.echo(line)
         registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
         for name, value in trained.metrics.items():
             click.echo(f"{name:<24}{value:.4f}")
