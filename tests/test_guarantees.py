@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/guarantees.md").read_text().split("<!-- faults:begin -->")[0]
 NO_PROOFS = """
     future_skew_seconds lateness_tiles max_age including_self prediction_id event_id degrade_max_events
-    scoring refused oversize future late degraded noeviction
+    scoring refused oversize future late degraded noeviction saw_own_future
 """
 
 
