@@ -97,7 +97,7 @@ def _headers(message: Any, offset: int) -> list[tuple[str, bytes | None]]:
     try:
         return list(message.headers() or [])
     except (UnicodeDecodeError, SystemError) as error:
-        # Not to be passed over: confluent_kafka 2.12 ends the process when it drops what it could not decode.
+        # Not to be passed over: what is sent again would lack its headers.
         raise TopicError(
             f"{message.topic()}/{message.partition()} offset {offset} has a header key that is not UTF-8, which this command "
             f"cannot read; the workers can"
