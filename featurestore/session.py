@@ -79,7 +79,8 @@ class Session:
         if highest >= log_end:
             known = f"the feature store counted events up to {highest}"
         elif committed is not None and committed > log_end:
-            known = f"the workers' consumer group committed {committed}"
+            moved = f" (moved there by hand? Move it back to {highest + 1})" if highest >= 0 else ""
+            known = f"the workers' consumer group committed {committed}{moved}"
         else:
             return
         names = [self._plan.namespace(group) for group in self._written]

@@ -4,6 +4,7 @@ A source record was replayed if a later record of its partition names its letter
 memory, so that a second replay, or one after a crash, sends nothing twice.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from streams.outputs import PREDICTION_TOO_LARGE, TopicNames
 from streams.partition_reader import read_partition
 from streams.records import UNSCORED
 from streams.topic_facts import TopicFacts
+
+log = logging.getLogger(__name__)
 
 HEADER = "tidegate-replay"  # dead_letter_id, in UTF-8
 CHUNK_RECORDS = 5_000
@@ -75,8 +78,12 @@ async def read_letters(
     for tp in tps:
         async for chunk in read_partition(bootstrap_servers, tp, firsts[tp], ends[tp], CHUNK_RECORDS):
             for record in chunk.records:
-                letter = decode(record.value or b"")
-                found.setdefault(letter.dead_letter_id, letter)
+                try:
+                    letter = decode(record.value or b"")
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    log.warning("%s/%s, offset %s, is no dead letter of Tidegate's: %s", *tp, record.offset, error)
+                else:
+                    found.setdefault(letter.dead_letter_id, letter)
             progress(f"reading {topic}", chunk.last_offset + 1 - firsts[tp], ends[tp] - firsts[tp])
     chosen = [one for one in found.values() if (not reasons or one.reason in reasons) and one.rejected_time >= since]
     return sorted(chosen, key=lambda letter: letter.rejected_time)

@@ -25,7 +25,8 @@ from featurestore.store import NEVER, Read, Store
 from streams.personal import stored_values
 from streams.topic_facts import TopicFacts, group_of
 
-_KEY = re.compile(rb"\{(.+):(\d+)\}:([ef]):(.*)", re.DOTALL)
+_KEY = re.compile(rb"\{(.+?):(\d+)\}:([ef]):(.*)", re.DOTALL)  # the first that fits: an entity's id may look like a key, too
+_COMMA = re.compile(r",(?=[A-Za-z_]\w*=)")  # between FIELD=VALUE and FIELD=VALUE; any other one belongs to a value
 SAMPLE = 16  # states weighed for a namespace's size
 
 
@@ -152,11 +153,16 @@ def parse_entity(text: str) -> dict[str, str]:
 
     >>> parse_entity("origin=JFK,dest=LAX")
     {'origin': 'JFK', 'dest': 'LAX'}
+    >>> parse_entity("name=Smith, Ann")
+    {'name': 'Smith, Ann'}
     """
-    pairs = [part.partition("=") for part in text.split(",")]
+    pairs = [part.partition("=") for part in _COMMA.split(text)]
+    found = {name: value for name, _, value in pairs}
     if not all(name and sign for name, sign, _ in pairs):
         raise NamespaceError(f"{text!r} names no entity; write FIELD=VALUE, or FIELD=VALUE,FIELD=VALUE for one of several fields")
-    return {name: value for name, _, value in pairs}
+    if len(found) < len(pairs):
+        raise NamespaceError(f"{text!r} names a field twice; one entity has one value a field: run the command once for each")
+    return found
 
 
 def keyed_by(reads: GroupReads, entity: Mapping[str, str]) -> tuple[str, ...] | None:

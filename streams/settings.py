@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "TIDEGATE_WEB_PORT": "where that worker's /metrics, /healthz and /readyz listen; by default 6066",
 }
 STATE_FOLDER = ".tidegate"
+HASH_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Settings:
         """Settings of the environment given; `folder` stands for the current one."""
         here = folder or Path.cwd()
         base = Path(environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".cache")
-        key, hash_key = environment.get("TIDEGATE_CHECKPOINT_KEY"), environment.get("TIDEGATE_HASH_KEY")
+        key, hash_key = environment.get("TIDEGATE_CHECKPOINT_KEY"), _hash_key(environment.get("TIDEGATE_HASH_KEY"))
         return cls(
             bootstrap_servers=environment.get("KAFKA_BOOTSTRAP_SERVERS") or None,
             redis_url=environment.get("REDIS_URL") or None,
@@ -48,7 +49,7 @@ class Settings:
             cache=Path(environment.get("TIDEGATE_CACHE") or base / "tidegate" / "models"),
             build=environment.get("TIDEGATE_BUILD") or None,
             checkpoint_key=key.encode() if key else None,
-            hash_key=hash_key.encode() if hash_key else None,
+            hash_key=hash_key,
             pipeline=environment.get("TIDEGATE_PIPELINE") or None,
             web_port=_port(environment.get("TIDEGATE_WEB_PORT") or "6066"),
         )
@@ -72,6 +73,16 @@ class Settings:
         if value is None:
             raise SettingsError(f"{name} is not set ({ENVIRONMENT[name]}); for a stack of your own run: tidegate up")
         return value
+
+
+def _hash_key(text: str | None) -> bytes | None:
+    """A short key could be guessed, and with it whose hash is whose."""
+    if text and len(text.encode()) < HASH_KEY_BYTES:
+        raise SettingsError(
+            f"TIDEGATE_HASH_KEY has {len(text.encode())} bytes, and needs {HASH_KEY_BYTES} at least; "
+            "make one by: openssl rand -hex 32"
+        )
+    return text.encode() if text else None
 
 
 def _port(text: str) -> int:

@@ -52,17 +52,20 @@ Examples:
 def list_(pipeline: str | None, everything: bool) -> None:
     """List the namespaces of a PIPELINE: whether in use, how large, and how far behind what is committed.
 
-    running: workers use it. declared: the pipeline declares it, no worker runs. old: entered by some worker, and not declared
-    now. unknown: there are states, and no entry. Fences are the lowest and highest offset merged, over shards and partitions.
+    running: workers use it. declared: the pipeline's file declares it, no worker runs. old: entered by some worker, and not
+    declared in this file. idle (with --all, which reads no file): no worker runs. unknown: there are states, and no entry.
+
+    fences: the lowest and highest offset merged, over shards and partitions. behind: records committed and not merged. filled: by
+    which backfill, until and since when; empty where workers alone did it.
     """
     from featurestore.plan import compile_plan
     from streams.inspection import survey
     from streams.topic_facts import TopicFacts
 
     if (pipeline is None) != everything:
-        raise click.UsageError("name a pipeline's file, or --all")
+        raise click.UsageError("name either a pipeline's file or --all")
     with told_plainly():
-        declared: set[str] = set()
+        declared: set[str] | None = None
         prefix = ""
         if pipeline is not None:
             found = load_pipeline(pipeline)
@@ -77,7 +80,7 @@ def list_(pipeline: str | None, everything: bool) -> None:
     console.print(_table(rows, declared) if rows else "No namespaces. Workers enter theirs when they start.")
 
 
-def _table(rows: "list[Row]", declared: set[str]) -> Table:
+def _table(rows: "list[Row]", declared: set[str] | None) -> Table:
     headings = ("namespace", "status", "entity", "entities", "MiB", "first used", "fences", "behind", "filled")
     table = Table(*headings, box=box.SIMPLE, pad_edge=False)
     for column in table.columns:
@@ -97,11 +100,13 @@ def _table(rows: "list[Row]", declared: set[str]) -> Table:
     return table
 
 
-def _status(row: "Row", declared: set[str]) -> str:
+def _status(row: "Row", declared: set[str] | None) -> str:
     if row.used_by is not None:
         return "running" if row.entry and row.used_by == row.entry.pipeline else f"running ({row.used_by})"
     if row.entry is None:
         return "unknown"
+    if declared is None:
+        return "idle"
     return "declared" if row.name in declared else "old"
 
 

@@ -37,6 +37,7 @@ def forget(pipeline: str, entity: str, who: str, why: str, yes: bool) -> None:
     one by one: what remains where, and until when, is listed.
     """
     from featurestore.redis_client import connect
+    from streams.audit import required_key
     from streams.cli.features import give_up
     from streams.forgetting import forget as forget_entity
     from streams.inspection import parse_entity
@@ -44,9 +45,11 @@ def forget(pipeline: str, entity: str, who: str, why: str, yes: bool) -> None:
     with told_plainly():
         settings = Settings.from_environment(os.environ)
         found, values = load_pipeline(pipeline), parse_entity(entity)
-        assert settings.kafka  # missing addresses are told before anybody is asked
+        assert settings.kafka  # what is missing is told before anybody is asked
         assert settings.redis
+        required_key(settings)
         if not yes:
+            click.echo(f"Workers of {found.name} need this TIDEGATE_HASH_KEY, too: one without it stops at the act.")
             click.confirm(f"Delete what is known of {entity} in {found.name} for good?", abort=True)
 
         async def whole() -> "Forgotten":
@@ -64,6 +67,8 @@ def forget(pipeline: str, entity: str, who: str, why: str, yes: bool) -> None:
 def told(done: "Forgotten") -> list[str]:
     """What was done and what remains, for people; the entity itself is not named again."""
     lines = [f"{name}: {count:,} deleted" for name, count in done.states.items()]
+    if not any(done.states.values()):
+        lines.append("No state was there (mistyped? old events of it, read again, would still not count).")
     lines += [f"act {done.act.act_id} is in tidegate.audit", "What Kafka still holds, if nothing new comes:"]
     for one in done.remains:
         lines.append(f"  {one.topic:<40} {one.what}, {'for ever' if one.until is None else 'until ' + _day(one.until)}")

@@ -86,6 +86,10 @@ pipeline = Pipeline(
 """
 
 
+HASH_KEY = "a key of the tests, and of nothing else"
+OTHER_KEY = "another key than the shop's, as long as one must be"
+
+
 @dataclass
 class Shop:
     """One pipeline of its own name on the session's Kafka and Redis."""
@@ -106,7 +110,7 @@ class Shop:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "REDIS_URL": self.redis, "TIDEGATE_HASH_KEY": "a key of the tests"}
+        own = {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "REDIS_URL": self.redis, "TIDEGATE_HASH_KEY": HASH_KEY}
         return own | {"TIDEGATE_CACHE": str(self.folder / "cache"), "MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/none.db"}
 
     @property

@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streams.chunk import TP
 from streams.dead_letters import HEADER
+from streams.outputs import TopicNames
 from tests.integration import shop as shops
 from tests.integration.shop import START, TILES, Shop
 
@@ -50,6 +51,8 @@ def test_rejected_records_are_replayed_once_and_predicted(shop: Shop, monkeypatc
         f"{shop.name}.sales", msgspec.json.encode(at_market), "u1", headers={"traceparent": b"00-" + b"a" * 32 + b"-b-01"}
     )
     producer.produce(f"{shop.name}.sales", b"no JSON", "u1")
+    for value in (b"no letter", None, b"{}"):  # somebody else's records, which stop no command
+        producer.produce(TopicNames.of(shop.pipeline(TILES).name).dead_letters, value)
     assert producer.flush(30) == 0
     shop.wait_until_committed()
     shop.stop()

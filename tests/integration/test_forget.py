@@ -13,7 +13,7 @@ import pytest
 from featurestore.admission import picked
 from streams.audit import Act, erasures, read_acts
 from tests.integration.replay import wait_for
-from tests.integration.shop import TILES, Shop, batch, trade
+from tests.integration.shop import OTHER_KEY, TILES, Shop, batch, trade
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -69,7 +69,7 @@ def test_without_the_key_nothing_is_forgotten_and_nothing_filled(shop: Shop) -> 
     assert "openssl rand -hex 32" in refused.output
     assert shop.states(TILES) == before
     assert shop.call("forget", shop.file(TILES), "user=u7", "--yes").exit_code == 0
-    for key, words in ((None, "is not set"), ("another", "is not the key that entities were forgotten under")):
+    for key, words in ((None, "is not set"), (OTHER_KEY, "is not the key that entities were forgotten under")):
         found = shop.call("backfill", shop.file(12), TIDEGATE_HASH_KEY=key)
         assert (found.exit_code, words in found.output) == (1, True)
     unknown = shop.call("forget", shop.file(TILES), "country=DE", "--yes")

@@ -18,7 +18,7 @@ from featurestore.parquet import read_history
 from streams.personal import pseudonyms
 from streams.vectors import decode_vectors
 from tests.integration import shop as shops
-from tests.integration.shop import START, TILES, Shop
+from tests.integration.shop import OTHER_KEY, START, TILES, Shop
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -175,11 +175,11 @@ def test_the_key_is_needed_and_must_be_the_same(shop: Shop) -> None:
         ("backfill", file),
     ):
         other = "under another TIDEGATE_HASH_KEY|is not the key that"  # forget meets the acts of other tests first
-        for key, words in ((None, "TIDEGATE_HASH_KEY is not set"), ("another", other)):
+        for key, words in ((None, "TIDEGATE_HASH_KEY is not set"), (OTHER_KEY, other)):
             refused = shop.call(*command, TIDEGATE_HASH_KEY=key)
             assert refused.exit_code == 1, command
             assert re.search(words, refused.output), refused.output
-    for key, words in ((None, "TIDEGATE_HASH_KEY is not set"), ("another", "filled under another TIDEGATE_HASH_KEY")):
+    for key, words in ((None, "TIDEGATE_HASH_KEY is not set"), (OTHER_KEY, "filled under another TIDEGATE_HASH_KEY")):
         environment = {name: value for name, value in (os.environ | shop.environment).items() if name != "TIDEGATE_HASH_KEY"}
         worker = subprocess.run(
             [sys.executable, "-m", "streams.cli", "worker", file, "--web-port", "0"],

@@ -144,7 +144,7 @@ def test_promote_asks_for_kafka_before_it_trains(tmp_path: Path) -> None:
     [
         (("backfill", PIPELINE_FILE, "--until", "2013-02-01"), "--until and --allow-gap go with --from FOLDER"),
         (("backfill", PIPELINE_FILE, "--from", "nowhere"), "there is no such folder"),
-        (("features", "list"), "name a pipeline's file, or --all"),
+        (("features", "list"), "name either a pipeline's file or --all"),
         (("worker", PIPELINE_FILE, "--max-chunk-events", "3001"), "3001 is not in the range 1<=x<=3000"),
         (("worker", PIPELINE_FILE, "--session-timeout", "0.5"), "0.5 is not in the range 1<=x<=80"),
     ],

@@ -19,13 +19,14 @@ from scorer.labels import check_join
 from scorer.pipeline import Label, Pipeline
 from streams.audit import Act, erasures
 from streams.codec import Decoder
-from streams.errors import ErasedUnknown
+from streams.errors import ErasedUnknown, SettingsError
 from streams.personal import pseudonyms
 from streams.settings import Settings
 from streams.testing import TEST_KEY, TestDriver, feature_names
 from tests.streams.records import chunk
 
 START = 1_700_000_000.0
+KEY = b"k" * 32
 Amount = Annotated[float, Meta(ge=0, le=100)]
 
 
@@ -117,7 +118,7 @@ def test_a_record_keyed_by_something_else_does_not_pass_its_key_on() -> None:
 
 
 def test_a_key_that_is_not_personal_is_the_fields_own_and_never_the_records() -> None:
-    decode = Decoder(Call, 300.0, Pseudonyms(b"k"))
+    decode = Decoder(Call, 300.0, Pseudonyms(KEY))
     value = msgspec.json.encode(Call(id="c", caller="ann", shop="s1", at=START))
     batch, _ = decode(chunk([value]))
     assert batch.keys == [b"s1"]
@@ -164,13 +165,15 @@ def test_states_are_the_same_after_a_crash() -> None:
 
 def test_a_pipeline_with_personal_fields_needs_its_key(tmp_path: Any) -> None:
     plan = TestDriver(PIPELINE).plan
-    without, having = (Settings.from_environment(e, tmp_path) for e in ({}, {"TIDEGATE_HASH_KEY": "k"}))
+    without, having = (Settings.from_environment(e, tmp_path) for e in ({}, {"TIDEGATE_HASH_KEY": KEY.decode()}))
     words = r"TIDEGATE_HASH_KEY is not set.*visits: user, id; calls: caller; verdicts: id.*openssl rand -hex 32"
     with pytest.raises(HashKeyError, match=words):
         pseudonyms(without, PIPELINE, plan)
     found = pseudonyms(having, PIPELINE, plan)
     assert found is not None
-    assert found.hash("ann") == Pseudonyms(b"k").hash("ann")
+    with pytest.raises(SettingsError, match=r"has 3 bytes, and needs 32 at least.*openssl"):
+        Settings.from_environment({"TIDEGATE_HASH_KEY": "abc"}, tmp_path)
+    assert found.hash("ann") == Pseudonyms(KEY).hash("ann")
     with pytest.raises(HashKeyError, match="TIDEGATE_HASH_KEY"):
         Decoder(Visit, 300.0)
 
@@ -188,29 +191,29 @@ def test_labels_are_joined_by_ids_hashed_on_both_sides() -> None:
 
 
 def act(values: dict[str, str], when: float, personal: tuple[str, ...]) -> Act:
-    hashing = Pseudonyms(b"k")
+    hashing = Pseudonyms(KEY)
     hashed = {name: hashing.hash(value) if name in personal else value for name, value in values.items()}
     return Act(
         act="forget",
         act_id="1",
         pipeline=PIPELINE.name,
         fields=tuple(sorted(values)),
-        hash=entity_hash(b"k", values),
-        key_id=key_id(b"k"),
+        hash=entity_hash(KEY, values),
+        key_id=key_id(KEY),
         who="w",
         when=when,
         why="request 4711",
         namespaces=[],
         personal=list(personal),
-        personal_hash=entity_hash(b"k", hashed) if personal else None,
+        personal_hash=entity_hash(KEY, hashed) if personal else None,
     )
 
 
 def kept(acts: list[Act], plan: Any, events: list[Visit], tmp_path: Any) -> list[str]:
     """The ids of events that the erasure log leaves."""
-    found = erasures(Settings.from_environment({"TIDEGATE_HASH_KEY": "k"}, tmp_path), plan, acts)
+    found = erasures(Settings.from_environment({"TIDEGATE_HASH_KEY": KEY.decode()}, tmp_path), plan, acts)
     assert found is not None
-    batch = hashed(plan, events, b"k")
+    batch = hashed(plan, events, KEY)
     return [event.id for event, left in zip(events, found.kept(batch).tolist(), strict=True) if left]
 
 
