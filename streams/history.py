@@ -65,7 +65,7 @@ async def read_kafka(
         topic, decode = contract(event).topic, Decoder(event, future_skew_seconds, pseudonyms)
         tps = await asyncio.to_thread(facts.partitions, [topic])
         if not tps:
-            raise HistoryError(f"there is no topic {topic} in Kafka; check KAFKA_BOOTSTRAP_SERVERS, or train on files: --data")
+            raise HistoryError(f"there is no topic {topic} in Kafka yet; workers create it. Train on files: --data")
         firsts, ends = facts.firsts(tps), facts.ends(tps)
         out.began |= {tp: offset for tp, offset in firsts.items() if offset > 0}
         for tp in tps:
