@@ -143,6 +143,11 @@ class Namespaces:
         """Writes an entry over the one there is."""
         await self._execute([("HSET", KEY, changed.name, msgspec.json.encode(changed))])
 
+    async def drop_begins(self, name: str) -> None:
+        """From here on `register` refuses the namespace, also one that has keys and no entry."""
+        found = (await self.all()).get(name)
+        await self.put(_nobodys(name) if found is None else msgspec.structs.replace(found, dropping=True))
+
     async def remove(self, name: str) -> None:
         await self._execute([("HDEL", KEY, name)])
 
@@ -161,6 +166,14 @@ class Namespaces:
             if isinstance(answer, Exception):
                 raise answer
         return answers
+
+
+def _nobodys(name: str) -> Namespace:
+    """What stands in the list for keys without an entry while they are dropped."""
+    return Namespace(
+        name=name, pipeline=name.partition(".")[0], group="", version=0, fingerprint="", shards=0, topic="", by=(), read_by=(),
+        windows=(), doubles=0, topic_id=None, first_used=0.0, dropping=True,
+    )  # fmt: skip
 
 
 def _used(name: str) -> str:

@@ -1,9 +1,16 @@
-"""Removes a namespace, whole, in bounded batches: while it goes, its entry says so, and nobody may use it."""
+"""Removes a namespace, whole, in bounded batches: while it goes, its entry says so, and nobody may begin to use it.
+
+Who began before may merge still, so a state can appear behind SCAN's back. Two rules keep every event counted once all the same:
+
+- **Fences go first.** A merge compares the fence it has seen, finds none and does nothing; its worker stops.
+- **Until a walk over all keys deletes nothing.** Who knows of no fence needs none to merge: a new partition's worker, or one that
+  read the fences just after they were gone. It writes states and fence at once, but a walk may find some of them and not the
+  others. What is there when a walk begins, it finds; so once it deletes nothing, nothing was there, and what was merged since
+  lies there whole, with its fence.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
-
-import msgspec
 
 from featurestore.errors import NamespaceError
 from featurestore.namespaces import Namespaces
@@ -37,12 +44,18 @@ async def exists(client: Client, name: str) -> bool:
 async def drop(client: Client, name: str, progress: Callable[[int], None] = lambda _: None) -> int:
     """Deletes every key of a namespace, then its entry; the number of keys. Interrupted, it is to be called again."""
     namespaces = Namespaces(client)
-    entry = (await namespaces.all()).get(name)
-    if entry is not None:
-        await namespaces.put(msgspec.structs.replace(entry, dropping=True))
+    await namespaces.drop_begins(name)
+    gone = await _delete(client, _pattern(name, b"f"), progress, 0)
+    while (deleted := await _delete(client, _pattern(name), progress, gone)) > gone:
+        gone = deleted
+    await namespaces.remove(name)
+    return gone
+
+
+async def _delete(client: Client, pattern: bytes, progress: Callable[[int], None], gone: int) -> int:
+    """One walk over the keys that match; with what it deletes, the number of keys `gone` in all."""
     batch: list[bytes] = []
-    gone = 0
-    async for key in client.scan(_pattern(name)):
+    async for key in client.scan(pattern):
         batch.append(key)
         if len(batch) == BATCH:
             gone += await _unlink(client, batch)
@@ -50,7 +63,6 @@ async def drop(client: Client, name: str, progress: Callable[[int], None] = lamb
             progress(gone)
     gone += await _unlink(client, batch)
     progress(gone)
-    await namespaces.remove(name)
     return gone
 
 
@@ -76,5 +88,5 @@ async def _unlink(client: Client, keys: list[bytes]) -> int:
     return sum(answers)
 
 
-def _pattern(name: str) -> bytes:
-    return b"{%s:*}:[ef]:*" % escaped(name.encode())
+def _pattern(name: str, kinds: bytes = b"ef") -> bytes:
+    return b"{%s:*}:[%s]:*" % (escaped(name.encode()), kinds)

@@ -219,6 +219,8 @@ def drop(namespaces: tuple[str, ...], yes: bool, force: bool) -> None:
         if not yes:
             click.confirm(f"Delete {', '.join(namespaces)} for good?", abort=True)
         for name in namespaces:
+            if not force:  # asked again: somebody may have thought about it for long, or another drop have taken long
+                _asked(settings, partial(dropping.refuse_used, name=name, topics=topics))
             gone = _asked(settings, partial(dropping.drop, name=name))
             dropping.record(settings.kafka, name, acts)
             click.echo(f"{name}: {gone:,} keys deleted")

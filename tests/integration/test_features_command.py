@@ -111,6 +111,21 @@ def test_what_workers_use_is_dropped_by_force_alone(shop: Shop, redis_client: re
     assert not shop.states(TILES)["sale_by_user"]
 
 
+def test_a_worker_that_starts_while_somebody_thinks_is_safe(
+    shop: Shop, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, before = shop.plan(TILES).namespace(shop.plan(TILES).groups[0]), shop.states(TILES)
+
+    def think(*_: object, **__: object) -> None:
+        redis_client.set(f"tidegate:used:{users}", shop.name)
+
+    monkeypatch.setattr("click.confirm", think)
+    monkeypatch.setattr("streams.topic_facts.TopicFacts.members", lambda *_: 1)
+    refused = shop.call("features", "drop", users)
+    assert (refused.exit_code, f"in use by workers of {shop.name}" in refused.output) == (1, True)
+    assert shop.states(TILES) == before
+
+
 def test_redis_away_is_one_sentence(shop: Shop) -> None:
     found = shop.call("features", "list", "--all", REDIS_URL="redis://127.0.0.1:1/0")
     assert (found.exit_code, "Redis does not answer; check REDIS_URL" in found.output) == (1, True)
