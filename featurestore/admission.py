@@ -60,17 +60,27 @@ class Erasures:
             return kept  # nearly always: what is new is younger than every act
         for fields in dict.fromkeys(act.fields for act in self.acts):
             acts = {act.hash: act.when for act in self.acts if act.fields == fields}  # the newest of an entity stays
-            for columns in self._columns(batch, fields):
+            for columns in self._columns(batch.event.__struct_fields__, fields):
                 values = list(zip(*(batch.column(name) for name in columns), strict=True))
                 whens = [acts.get(self._hash(fields, value), -np.inf) for value in values]
                 kept &= batch.times >= np.array(whens, dtype=np.float64)
         return kept
 
-    def _columns(self, batch: EventBatch, fields: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """The event's fields that may hold such an entity, under each of its names."""
-        there = set(batch.event.__struct_fields__)
+    def concern(self, by: Sequence[str], values: Sequence[str]) -> bool:
+        """Whether a state of an entity, of these values in the group's fields, is of somebody forgotten, alone or with others."""
+        held = dict(zip(by, values, strict=True))
+        for fields in dict.fromkeys(act.fields for act in self.acts):
+            hashes = {act.hash for act in self.acts if act.fields == fields}
+            found = (tuple(held[name] for name in columns) for columns in self._columns(by, fields))
+            if any(self._hash(fields, value) in hashes for value in found):
+                return True
+        return False
+
+    def _columns(self, there: Iterable[str], fields: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """Which of the fields there are may hold such an entity, under each of its names."""
+        known = set(there)
         choices = itertools.product(*(self.names.get(name, (name,)) for name in fields))
-        return [columns for columns in choices if there.issuperset(columns)]
+        return [columns for columns in choices if known.issuperset(columns)]
 
     def _hash(self, fields: tuple[str, ...], values: tuple[Any, ...]) -> str:
         found = self._hashes.get((fields, values))

@@ -4,7 +4,7 @@ A namespace holds the states of one group of one layout. Workers enter theirs be
 that they use them; whoever reads a namespace checks the entry first. One hash, ``tidegate:namespaces``, a field a namespace.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -155,9 +155,23 @@ class Namespaces:
         """Says that these are in use by a pipeline; to be said again within USED_SECONDS."""
         await self._execute([("SET", _used(name), by, "EX", USED_SECONDS) for name in names])
 
+    async def fill(self, names: Sequence[str], by: str) -> None:
+        """Says that a pipeline's backfill fills these; to be said again within USED_SECONDS."""
+        await self._execute([("SET", _filling(name), by, "EX", USED_SECONDS) for name in names])
+
+    async def fill_ends(self, names: Sequence[str]) -> None:
+        await self._execute([("DEL", _filling(name)) for name in names])
+
     async def used(self, names: Sequence[str]) -> dict[str, str]:
         """Those of the namespaces that running workers use, and a pipeline that does."""
-        answers = await self._execute([("GET", _used(name)) for name in names])
+        return await self._said(names, _used)
+
+    async def filling(self, names: Sequence[str]) -> dict[str, str]:
+        """Those of the namespaces that a running backfill fills, and whose it is."""
+        return await self._said(names, _filling)
+
+    async def _said(self, names: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
+        answers = await self._execute([("GET", key(name)) for name in names])
         return {name: answer.decode() for name, answer in zip(names, answers, strict=True) if answer is not None}
 
     async def _execute(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -180,9 +194,18 @@ def _used(name: str) -> str:
     return f"tidegate:used:{name}"
 
 
+def _filling(name: str) -> str:
+    # Not the workers' key: a backfill takes its word back when it ends, and theirs must stand.
+    return f"tidegate:filling:{name}"
+
+
 def checked(plan: FeaturePlan, group: Group, found: Namespace | None, topic_ids: Mapping[str, str]) -> Namespace:
     """The entry, if the plan can use it."""
     name = plan.namespace(group)
+    if found is None and not is_shared(plan, group):
+        raise NamespaceError(
+            f"{name} is entered no more: it was dropped, or Redis lost it; start this once more, it then counts what is missing"
+        )
     if found is None:
         raise NamespaceError(
             f"feature group {group.name!r} is written by another pipeline, and {name} is not there: start that pipeline's "

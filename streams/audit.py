@@ -14,9 +14,11 @@ from featurestore.admission import Erasure, Erasures, same_entities
 from featurestore.namespaces import Backfill
 from featurestore.personal import key_id
 from featurestore.plan import FeaturePlan
+from streams.chunk import TP
 from streams.errors import AuditError, ErasedUnknown, SettingsError
 from streams.settings import ENVIRONMENT, Settings
 from streams.small_topic import append, kept_topic, read_all
+from streams.topic_facts import TopicFacts
 from streams.topics import ensure_topics
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,22 @@ def read_acts(bootstrap_servers: str) -> list[Act]:
     """Every act, in order; the topic is created where it is missing."""
     ensure_topics(bootstrap_servers, [SPEC])
     return read_all(bootstrap_servers, TOPIC, _decode, msgspec.DecodeError, AuditError)
+
+
+class NewActs:
+    """Reads the acts again whenever there are more."""
+
+    def __init__(self, bootstrap_servers: str, facts: TopicFacts) -> None:
+        self._bootstrap_servers, self._facts, self._end = bootstrap_servers, facts, 0
+
+    def __call__(self) -> list[Act] | None:
+        """Every act, where the topic has grown since this was last asked; None where it has not. The topic must be there."""
+        end = sum(self._facts.ends([TP(TOPIC, 0)]).values())
+        if end == self._end:
+            return None
+        acts = read_acts(self._bootstrap_servers)
+        self._end = end
+        return acts
 
 
 def _decode(value: bytes) -> Act:

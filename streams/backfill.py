@@ -22,7 +22,7 @@ from time import time
 import msgspec
 import numpy as np
 
-from featurestore.admission import Admission, Erasures
+from featurestore.admission import Admission, Admits
 from featurestore.errors import DefinitionError
 from featurestore.events import Event, Source, contract
 from featurestore.layout import Group
@@ -35,11 +35,12 @@ from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from featurestore.store import NEVER, Store
 from scorer.pipeline import Pipeline
-from streams.audit import erasures, fill_act, fills, read_acts, same_fill, write_act
+from streams.audit import fill_act, fills, same_fill, write_act
 from streams.chunk import TP
 from streams.codec import Decoder
 from streams.enrolment import parquet_source, ttl_ms
 from streams.errors import BackfillRefused
+from streams.fill_watch import FillWatch
 from streams.partition_reader import first_records, read_partition
 from streams.personal import check_namespaces, pseudonyms
 from streams.settings import Settings
@@ -85,13 +86,14 @@ async def backfill(pipeline: Pipeline, settings: Settings, request: Request, pro
     kept = await asyncio.to_thread(facts_of.retention_ms, {group.topic for group in chosen.groups})
     store = RedisStore(settings.redis, plan.shards, ttl_ms=ttl_ms(chosen, kept))
     client = connect(settings.redis)
+    watch = FillWatch(plan, settings, client, facts_of)  # of the whole plan: its names and personal fields
     try:
-        acts = await asyncio.to_thread(read_acts, settings.kafka)
         await check_namespaces(client, plan, hashing)
-        known = _Known(fills(acts), erasures(settings, plan, acts), hashing)  # of the whole plan: names and personal fields
-        namespaces = Namespaces(client)
+        acts = await watch.begin([chosen.namespace(group) for group in chosen.groups])
+        known, namespaces = _Known(fills(acts), hashing, watch), Namespaces(client)
         return await _Filling(pipeline, chosen, settings, request, progress, store, namespaces, facts_of, known).run()
     finally:
+        await watch.end()
         await client.aclose()
         await store.close()
 
@@ -107,11 +109,11 @@ def _chosen(plan: FeaturePlan, names: Sequence[str]) -> FeaturePlan:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What stands before a run: fills by namespace, whom to leave out, how personal fields are hashed."""
+    """What stands before a run: fills by namespace, how personal fields are hashed; and what may change meanwhile."""
 
     fills: Mapping[str, Backfill]
-    erased: Erasures | None
     pseudonyms: Pseudonyms | None
+    watch: FillWatch
 
 
 class _Filling:
@@ -131,7 +133,7 @@ class _Filling:
     ) -> None:
         self._pipeline, self._plan, self._settings, self._request, self._progress = pipeline, plan, settings, request, progress
         self._store, self._namespaces, self._topics = store, namespaces, topics
-        self._erased, self._known, self._pseudonyms = known.erased, known.fills, known.pseudonyms
+        self._known, self._pseudonyms, self._watch = known.fills, known.pseudonyms, known.watch
         self._report = Report()
         self._entries: dict[str, Namespace] = {}  # by group name
 
@@ -150,6 +152,7 @@ class _Filling:
             before, committed = committed, await self._committed()
             if sum((committed[tp] or 0) - (before.get(tp) or 0) for tp in committed) < CLOSE_RECORDS:
                 break
+        await self._watch.look_now(self._entries)
         for name, entry in self._entries.items():
             assert entry.backfill is not None
             await self._put(name, msgspec.structs.replace(entry.backfill, done=True))
@@ -304,16 +307,20 @@ class _Filling:
                 f"the groups fed by {topic} were begun with different --until: go on with one at a time, by --group"
             )
         rows, cut = ways.pop()
-        admits = Admission({}, self._erased)
-        session = Session(self._plan, self._store, parquet_source(topic), topic, admits if admits else None)
+        session = Session(self._plan, self._store, parquet_source(topic), topic, self._admits({}))
         begin = await session.begin(rows, rows)
         if begin is None:
             return
         for batch, read, _ in parts(folder, event, last=cut, begin=begin, size=CHUNK_EVENTS, pseudonyms=self._pseudonyms):
+            await self._watch.look(self._entries)
             await session.merge(await session.read(batch), read - 1)
             self._progress(f"{topic}.parquet", read, rows)
             self._count(topic, len(batch))
         await session.settle(rows)
+
+    def _admits(self, cuts: Mapping[str, float]) -> Admits:
+        """Asked at each merge, with whoever is forgotten by then."""
+        return lambda group, batch: Admission(cuts, self._watch.erased)(group, batch)
 
     def _decoder(self, event: type[Event]) -> Decoder:
         return Decoder(event, self._pipeline.future_skew_seconds, self._pseudonyms)
@@ -334,8 +341,7 @@ class _Filling:
     async def _fill_partition(self, tp: TP, decode: Decoder, first: int, end: int, log_end: int) -> None:
         """Merges what the groups lack of a partition, up to and without `end`."""
         cuts = {name: entry.backfill.cut for name, entry in self._entries.items() if entry.backfill and entry.backfill.cut}
-        admits = Admission(cuts, self._erased)
-        session = Session(self._plan, self._store, Source(*tp), admits=admits if admits else None)
+        session = Session(self._plan, self._store, Source(*tp), admits=self._admits(cuts))
         start = await session.begin(end, log_end)
         if start is None:
             return
@@ -346,6 +352,7 @@ class _Filling:
         origin = start
         async for chunk in read_partition(self._settings.kafka, tp, start, end, CHUNK_EVENTS):
             batch, _ = decode(chunk)
+            await self._watch.look(self._entries)
             await session.merge(await session.read(batch), chunk.last_offset)
             self._progress(f"{tp.topic}/{tp.partition}", chunk.last_offset + 1 - origin, end - origin)
             self._count(tp.topic, len(batch))

@@ -22,8 +22,16 @@ BATCH = 1_000  # keys a round trip; UNLINK frees them in the background
 
 
 async def refuse_used(client: Client, name: str, topics: TopicFacts) -> None:
-    """NamespaceError where workers said within the last minute that they use the namespace, and their group has members still."""
-    used = await Namespaces(client).used([name])
+    """NamespaceError where workers said within the last minute that they use the namespace, and their group has members still;
+    or where a backfill said so.
+    """
+    namespaces = Namespaces(client)
+    if await namespaces.filling([name]):
+        raise NamespaceError(
+            f"{name} is being filled by tidegate backfill (or was within the last minute): let it end, or drop it all the same "
+            f"with --force; it would stop with an error"
+        )
+    used = await namespaces.used([name])
     members = await asyncio.to_thread(topics.members, group_of(used[name])) if used else 0
     if members:
         raise NamespaceError(

@@ -24,10 +24,8 @@ from featurestore.plan import FeaturePlan
 from featurestore.redis_client import connect
 from featurestore.redis_store import RedisStore
 from featurestore.store import Store
-from streams.audit import FORGET, Act, erasures, fills, read_acts, same_fill
+from streams.audit import FORGET, Act, NewActs, erasures, fills, same_fill
 from streams.audit import SPEC as AUDIT_SPEC
-from streams.audit import TOPIC as AUDIT
-from streams.chunk import TP
 from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts
@@ -63,7 +61,7 @@ class Enrolment:
         self._namespaces = Namespaces(self._client)
         self._topics = list(dict.fromkeys(group.topic for group in plan.groups if not is_shared(plan, group)))
         self._ids: dict[str, str] = {}
-        self._admission, self._acts = Admission(), 0
+        self._admission, self._new_acts = Admission(), NewActs(settings.kafka, facts)
 
     def admits(self, group: Group, batch: EventBatch) -> Bools:
         """Which events count in a group: known from `enter` on, before the first of them is read."""
@@ -73,7 +71,7 @@ class Enrolment:
         """Raises what makes these namespaces unfit, with the remedy."""
         self._ids = await asyncio.to_thread(self._facts.ids, self._topics)
         await asyncio.to_thread(ensure_topics, self._settings.kafka, [AUDIT_SPEC])
-        acts = await self._new_acts() or []
+        acts = await asyncio.to_thread(self._new_acts) or []
         await self._check_fills(acts)
         key = self._settings.hash_key
         entries = await self._namespaces.register(self._plan, self._ids, time(), key_id=None if key is None else key_id(key))
@@ -82,15 +80,6 @@ class Enrolment:
         await self._say_used()
         cuts = {name: entry.backfill.cut for name, entry in entries.items() if entry.backfill and entry.backfill.cut is not None}
         self._admission = Admission(cuts, self._erasures(acts))
-
-    async def _new_acts(self) -> list[Act] | None:
-        """Every act, where the audit topic has grown since it was last read; None where it has not."""
-        end = await asyncio.to_thread(lambda: sum(self._facts.ends([TP(AUDIT, 0)]).values()))
-        if end == self._acts:
-            return None
-        acts = await asyncio.to_thread(read_acts, self._settings.kafka)
-        self._acts = end
-        return acts
 
     async def _check_fills(self, acts: list[Act]) -> None:
         """NamespaceError where Redis lost how a namespace was filled: Kafka has not what the file has, or has it a second time.
@@ -134,7 +123,7 @@ class Enrolment:
         """
         try:
             today = await asyncio.to_thread(self._facts.ids, self._topics)
-            acts = await self._new_acts()
+            acts = await asyncio.to_thread(self._new_acts)
         except StreamError as away:
             log.warning("topics could not be checked: %s", away)
             today, acts = {}, None

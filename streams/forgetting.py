@@ -1,16 +1,17 @@
 """Forgets an entity: deletes its states, keeps the act for good as a keyed hash, and tells what remains elsewhere.
 
-In this order: the act is written, then the states are deleted, then, once running workers have taken the act in, deleted again,
-because until then a worker may still have merged events from before the act.
+In this order: the act is written, then the states are deleted, then, once running workers and backfills have taken the act in,
+deleted again, because until then one may still have merged events from before the act. A backfill, which may stop in between for
+longer, deletes what it merged itself when it takes the act in.
 """
 
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from featurestore.admission import entity_hash, same_entities
+from featurestore.admission import Erasures, entity_hash, same_entities
 from featurestore.entities import decode_entity, encode_entity, shard_of
 from featurestore.errors import HashKeyError, NamespaceError
 from featurestore.events import contract
@@ -64,23 +65,33 @@ async def forget(
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     names, namespaces = same_entities(plan.groups), Namespaces(client)
     key = required_key(settings, await asyncio.to_thread(read_acts, settings.kafka))
-    entries = [entry for entry in (await namespaces.all()).values() if entry.pipeline == pipeline.name]
-    keyed = [entry for entry in entries if _places(entry.by, entity, names) is not None]
+    keyed = await _keyed(namespaces, plan, entity, names)
     if not keyed and all(_places(group.by, entity, names) is None for group in plan.groups):
         raise NamespaceError(f"no group of {plan.pipeline} is keyed by {', '.join(entity)}; see: tidegate features list")
     hashing = Pseudonyms(key)
     _refuse_other_keys(keyed, hashing)
     act = _act(plan, entity, key, who, why, [entry.name for entry in keyed])
     await asyncio.to_thread(write_act, settings.kafka, act)
+    # Looked up again: what was entered meanwhile may be filled by who had read the acts before. Who enters later knows this one.
+    keyed = await _keyed(namespaces, plan, entity, names)
     done = Forgotten(act)
     await _delete(client, keyed, entity, names, hashing, done)
-    if await namespaces.used([entry.name for entry in keyed]):
+    where = [entry.name for entry in keyed]
+    if await namespaces.used(where) or await namespaces.filling(where):
         await wait(TAKEN_IN_SECONDS)
         await _delete(client, keyed, entity, names, hashing, done)
     # Labels that wait to be joined are deleted here as well, once there are any: they will lie in Redis beside the states.
     done.elsewhere = sorted({plan.shared[group.name] for group in plan.groups if is_shared(plan, group)})
     done.remains = await asyncio.to_thread(remains, pipeline, plan, TopicFacts(settings.kafka), time.time())
     return done
+
+
+async def _keyed(
+    namespaces: Namespaces, plan: FeaturePlan, entity: Mapping[str, str], names: Mapping[str, Sequence[str]]
+) -> list[Namespace]:
+    """The pipeline's namespaces, old ones too, that are keyed by the entity, alone or with other fields."""
+    entries = [entry for entry in (await namespaces.all()).values() if entry.pipeline == plan.pipeline]
+    return [entry for entry in entries if _places(entry.by, entity, names) is not None]
 
 
 def _refuse_other_keys(entries: Sequence[Namespace], hashing: Pseudonyms) -> None:
@@ -140,11 +151,22 @@ async def _delete(
             keys = [_key(entry, tuple(places[i] for i in range(len(entry.by))))]
         else:
             keys = await _found(client, entry, places)
-        answers = await client.execute([("UNLINK", key) for key in keys]) if keys else []
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        done.states[entry.name] = done.states.get(entry.name, 0) + sum(answers)
+        done.states[entry.name] = done.states.get(entry.name, 0) + await _unlink(client, keys)
+
+
+async def _unlink(client: Client, keys: Sequence[bytes]) -> int:
+    answers = await client.execute([("UNLINK", key) for key in keys]) if keys else []
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return sum(answers)
+
+
+async def delete_forgotten(client: Client, entries: Iterable[Namespace], erased: Erasures) -> None:
+    """Deletes the states of the forgotten by looking at all states: an act tells a hash, and no entity."""
+    for entry in entries:
+        keys = client.scan(b"{%s:*}:e:*" % escaped(entry.name.encode()))
+        await _unlink(client, [key async for key in keys if erased.concern(entry.by, decode_entity(key.split(b"}:e:", 1)[1]))])
 
 
 def _key(entry: Namespace, values: tuple[str, ...]) -> bytes:

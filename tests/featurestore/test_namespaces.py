@@ -13,6 +13,7 @@ from featurestore.errors import NamespaceError, TopicReplacedError
 from featurestore.namespaces import USED_SECONDS, Namespaces, checked, entry
 from featurestore.plan import FeaturePlan
 from featurestore.redis_client import connect
+from tests.featurestore.test_shared import READER
 from tests.featurestore.world import PLAN
 
 Ask = Callable[[Callable[[Namespaces], Coroutine[Any, Any, Any]]], Any]
@@ -71,7 +72,9 @@ def test_a_reader_needs_the_owners_namespace_in_its_own_number_of_shards() -> No
     owned = msgspec.structs.replace(entry(PLAN, group, "one", NOW), pipeline="owner")
     assert checked(PLAN, group, owned, {}) is owned
     with pytest.raises(NamespaceError, match=r"is not there: start that pipeline's workers first"):
-        checked(PLAN, group, None, {})
+        checked(READER, READER.groups[0], None, {})
+    with pytest.raises(NamespaceError, match=r"is entered no more: it was dropped, or Redis lost it; start this once more"):
+        checked(READER, READER.groups[1], None, {})
     with pytest.raises(NamespaceError, match=r"made with 4 shards by owner, world declares 2: set shards=4"):
         checked(shards(2), group, owned, {})
 
@@ -81,6 +84,16 @@ def test_what_is_used_is_forgotten_after_a_minute(ask: Ask, redis_client: redis.
     ask(lambda namespaces: namespaces.use(names[:1], "world"))
     assert ask(lambda namespaces: namespaces.used(names)) == {names[0]: "world"}
     assert 0 < redis_client.ttl(f"tidegate:used:{names[0]}") <= USED_SECONDS
+
+
+def test_a_backfill_takes_its_word_back_and_the_workers_stands(ask: Ask) -> None:
+    names = [PLAN.namespace(group) for group in PLAN.groups[:2]]
+    ask(lambda namespaces: namespaces.use(names, "world"))
+    ask(lambda namespaces: namespaces.fill(names[:1], "world"))
+    assert ask(lambda namespaces: namespaces.filling(names)) == {names[0]: "world"}
+    ask(lambda namespaces: namespaces.fill_ends(names))
+    assert ask(lambda namespaces: namespaces.filling(names)) == {}
+    assert ask(lambda namespaces: namespaces.used(names)).keys() == set(names)
 
 
 def test_a_removed_entry_is_gone(ask: Ask) -> None:

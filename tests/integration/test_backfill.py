@@ -6,11 +6,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import redis
 
+from featurestore.namespaces import Namespace
+from featurestore.redis_client import connect
+from streams.dropping import drop
+from streams.fill_watch import FillWatch
 from streams.topic_facts import group_of
 from tests.integration.replay import wait_for
 from tests.integration.shop import START, TILES, Shop, trade
@@ -195,3 +200,24 @@ def test_a_file_comes_first_or_not_at_all(shop: Shop) -> None:
     refused = shop.call("backfill", shop.file(NEW), "--from", str(shop.write_history(events)))
     assert refused.exit_code == 1
     assert "is being filled from kafka" in refused.output
+
+
+def test_a_backfill_stops_where_its_namespace_is_dropped(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By force, and after its last merge: it must not write its entry back over the drop's."""
+    shop.send(trade(shop.pipeline(NEW), 0, 70))
+    shop.commit_as_if_served()
+    look, name = FillWatch.look_now, shop.plan(NEW).namespace(shop.plan(NEW).groups[0])
+
+    async def drop_and_look(watch: FillWatch, entries: Mapping[str, Namespace]) -> None:
+        client = connect(shop.redis)
+        await drop(client, name)
+        await client.aclose()
+        await look(watch, entries)
+
+    monkeypatch.setattr(FillWatch, "look_now", drop_and_look)
+    stopped = shop.call("backfill", shop.file(NEW))
+    assert (stopped.exit_code, f"{name} is entered no more: it was dropped" in stopped.output) == (1, True)
+    assert shop.states(NEW)["sale_by_user"] == {}
+    with redis.Redis.from_url(shop.redis) as client:
+        assert not client.hexists("tidegate:namespaces", name)
+        assert not client.exists(f"tidegate:filling:{name}")

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ import msgspec
 import pytest
 
 from featurestore.admission import picked
-from streams.audit import Act, erasures, read_acts
+from featurestore.events import Source
+from featurestore.redis_client import connect
+from featurestore.redis_store import RedisStore
+from featurestore.store import Merge
+from streams.audit import Act, erasures, read_acts, write_act
+from streams.forgetting import TAKEN_IN_SECONDS, forget
 from tests.integration.replay import wait_for
 from tests.integration.shop import OTHER_KEY, TILES, Shop, batch, trade
 
@@ -60,6 +66,50 @@ def test_old_events_come_back_by_no_way(shop: Shop) -> None:
     assert {event.id for event in picked(whole, erased.kept(whole)).events} == {event.id for event in sales if event.user != "u7"}
     later = batch(type(sales[0]), [msgspec.to_builtins(event) | {"at": 4e9} for event in sales])
     assert erased.kept(later).all()
+
+
+@pytest.mark.parametrize("check_seconds", [60.0, 0.0])
+def test_a_running_backfill_brings_nobody_back(shop: Shop, monkeypatch: pytest.MonkeyPatch, check_seconds: float) -> None:
+    """Forgotten after its third merge: it leaves out what comes as soon as it looks, and deletes what it had merged itself."""
+    events, waited, back = trade(shop.pipeline(TILES), 0, 700), list[float](), list[int]()
+    kept = [event for event in events if of(event) != "u7"]
+    merge = RedisStore.merge
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    async def merge_and_forget(store: RedisStore, source: Source, merges: Sequence[Merge]) -> list[Any]:
+        done = await merge(store, source, merges)
+        if any(len(one.entities) for one in merges):
+            back.append(sum(b"u7" in one.entities.ids for one in merges))
+        if len(back) == 3 and not waited:
+            client = connect(shop.redis)
+            await forget(shop.pipeline(12), shop.settings, client, {"user": "u7"}, "ann", "request 1", wait)
+            await client.aclose()
+        return done
+
+    monkeypatch.setattr("streams.backfill.CHUNK_EVENTS", 50)
+    monkeypatch.setattr("streams.fill_watch.CHECK_SECONDS", check_seconds)
+    monkeypatch.setattr(RedisStore, "merge", merge_and_forget)
+    filled = shop.call("backfill", shop.file(12))
+    assert filled.exit_code == 0, filled.output
+    assert shop.states(12) == shop.expected(12, kept)
+    assert waited == [TAKEN_IN_SECONDS]
+    assert any(back[3:]) == (check_seconds > 0)
+
+
+def test_a_backfill_between_the_first_look_and_the_act_brings_nobody_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its namespaces are entered once forget has looked which there are, and it has read the acts before there is a new one."""
+    events, write = trade(shop.pipeline(TILES), 0, 700), write_act
+
+    def fill_and_write(kafka: str, act: Act) -> None:
+        assert shop.call("backfill", shop.file(12)).exit_code == 0
+        write(kafka, act)
+
+    monkeypatch.setattr("streams.forgetting.write_act", fill_and_write)
+    assert shop.call("forget", shop.file(TILES), "user=u7", "--yes").exit_code == 0
+    kept = [event for event in events if of(event) != "u7"]
+    assert shop.states(12) == shop.expected(12, kept)
 
 
 def test_without_the_key_nothing_is_forgotten_and_nothing_filled(shop: Shop) -> None:

@@ -16,7 +16,8 @@ from featurestore.plan import compile_plan
 from featurestore.redis_client import Client, connect
 from featurestore.redis_store import RedisStore
 from featurestore.session import Session
-from streams.dropping import drop
+from streams.dropping import drop, refuse_used
+from streams.topic_facts import TopicFacts
 from tests.featurestore.world import START, Sale, batch
 
 pytestmark = pytest.mark.integration
@@ -141,3 +142,16 @@ def test_nobody_begins_meanwhile(redis_url: str, redis_client: redis.Redis, ente
 
     beside(redis_url, body)
     assert [key for key in redis_client.keys("*") if b":f:" in key or b":e:" in key] == []
+
+
+def test_what_a_backfill_fills_is_dropped_by_force_alone(redis_url: str, redis_client: redis.Redis) -> None:
+    """Kafka is not asked for members of a group: a backfill is in none."""
+
+    async def body(_: RedisStore, client: Client) -> None:
+        nowhere = TopicFacts("127.0.0.1:1")
+        await refuse_used(client, NAME, nowhere)
+        await Namespaces(client).fill([NAME], "till")
+        with pytest.raises(NamespaceError, match=f"{NAME} is being filled by tidegate backfill"):
+            await refuse_used(client, NAME, nowhere)
+
+    beside(redis_url, body)
