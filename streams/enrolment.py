@@ -77,7 +77,9 @@ class Enrolment:
         entries = await self._namespaces.register(self._plan, self._ids, time(), key_id=None if key is None else key_id(key))
         for entry in entries.values():
             await self._check_backfill(entry)
+        # In this order: an act that is not among these is younger than the word, so that its forget sees it and deletes again.
         await self._say_used()
+        acts = await asyncio.to_thread(self._new_acts) or acts
         cuts = {name: entry.backfill.cut for name, entry in entries.items() if entry.backfill and entry.backfill.cut is not None}
         self._admission = Admission(cuts, self._erasures(acts))
 
@@ -143,7 +145,7 @@ class Enrolment:
 
 
 class Watch(Service):  # type: ignore[misc]
-    """Asks every CHECK_SECONDS; what it finds wrong crashes the app."""
+    """Asks at once and then every CHECK_SECONDS; what it finds wrong crashes the app."""
 
     logger = logging.getLogger("mode.watch")  # as noisy as Faust's others, and silenced with them
 
@@ -153,10 +155,10 @@ class Watch(Service):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _watch(self) -> None:
+        # At once, too: a worker may take long to start, and no act may stay unknown for longer than forget waits.
         while not self.should_stop:
+            await self.look()
             await self.sleep(CHECK_SECONDS)
-            if not self.should_stop:
-                await self.look()
 
     async def look(self) -> None:
         """Raises what must stop the worker: what Enrolment.check finds; StoreConfigError where a node evicts by now."""

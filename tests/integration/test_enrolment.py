@@ -12,9 +12,11 @@ from confluent_kafka.admin import NewTopic
 
 from featurestore.definitions import On, Shared
 from featurestore.errors import NamespaceError, TopicReplacedError
+from featurestore.namespaces import Namespaces
 from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_store import RedisStore
-from streams.enrolment import Enrolment, ttl_ms
+from streams.audit import Act, NewActs
+from streams.enrolment import CHECK_SECONDS, Enrolment, Watch, ttl_ms
 from tests.integration.replay import wait_for
 from tests.integration.shop import START, TILES, Shop, batch, trade
 
@@ -204,6 +206,61 @@ def test_running_workers_take_an_erasure_in(shop: Shop) -> None:
     began = time.monotonic()
     enrolled(shop, forget)
     assert time.monotonic() - began > 10  # the command waited for the worker and deleted once more
+
+
+def test_an_act_from_while_a_worker_starts_is_taken_in(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written once the worker has read the acts, and before it says that it runs: forget cannot know of it."""
+    sales = [event for event in trade(shop.pipeline(TILES), 0, 100) if hasattr(event, "user")]
+    plan, register = shop.plan(TILES), Namespaces.register
+    whole = batch(plan.groups[0].on.event, [{name: getattr(e, name) for name in e.__struct_fields__} for e in sales])
+
+    async def forget_and_register(*arguments: Any, **named: Any) -> Any:
+        forgotten = await asyncio.to_thread(shop.call, "forget", shop.file(TILES), f"user={sales[1].user}", "--yes")
+        assert forgotten.exit_code == 0, forgotten.output
+        return await register(*arguments, **named)
+
+    async def knows_the_act(enrolment: Enrolment) -> None:
+        assert enrolment.admits(plan.groups[0], whole).tolist() == [event.user != sales[1].user for event in sales]
+
+    monkeypatch.setattr(Namespaces, "register", forget_and_register)
+    enrolled(shop, knows_the_act)
+
+
+def test_a_worker_says_that_it_runs_before_it_reads_the_acts_it_goes_by(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So whoever forgets behind its last look sees it, and deletes once more."""
+    names, said, look = [shop.plan(TILES).namespace(group) for group in shop.plan(TILES).groups], list[bool](), NewActs.__call__
+
+    def watched(acts: NewActs) -> list[Act] | None:
+        with redis.Redis.from_url(shop.redis) as client:
+            said.append(all(client.exists(f"tidegate:used:{name}") for name in names))
+        return look(acts)
+
+    monkeypatch.setattr(NewActs, "__call__", watched)
+    enrolled(shop, nothing)
+    assert said[-1]
+
+
+def test_the_watch_looks_at_once() -> None:
+    """Not after ten seconds: a worker that took long to start would go by old acts for longer than forget waits."""
+    looked = asyncio.Event()
+
+    class Looking:
+        async def check(self) -> None:
+            looked.set()
+
+        async def check_eviction(self) -> None:
+            pass
+
+    async def start() -> None:
+        watch = Watch(Looking(), Looking())  # type: ignore[arg-type]
+        await watch.start()
+        try:
+            async with asyncio.timeout(CHECK_SECONDS / 2):
+                await looked.wait()
+        finally:
+            await watch.stop()
+
+    asyncio.run(start())
 
 
 def test_states_live_for_their_horizon_and_the_topics_retention(shop: Shop) -> None:
