@@ -139,6 +139,14 @@ class Namespaces:
             check_key(group, entries[group.name], key_id)
         return entries
 
+    async def check(self, plan: FeaturePlan, topic_ids: Mapping[str, str], entered_only: bool = False) -> None:
+        """Raises as `register` does where the plan cannot use what is entered by now; `entered_only` passes over what is not."""
+        known = await self.all()
+        for group in plan.groups:
+            found = known.get(plan.namespace(group))
+            if found is not None or not entered_only:
+                checked(plan, group, found, topic_ids)
+
     async def put(self, changed: Namespace) -> None:
         """Writes an entry over the one there is."""
         await self._execute([("HSET", KEY, changed.name, msgspec.json.encode(changed))])

@@ -2,7 +2,7 @@
 
 Before the first merge: other pipelines' groups are there, numbers of shards agree, a backfill from Parquet is complete (and not
 lost with Redis, of which the audit topic tells), each topic is the one that was counted before. Afterwards, every few seconds:
-the namespaces are in use, the topics are still the same.
+the namespaces are still those that were entered, and in use, the topics are still the same.
 """
 
 import asyncio
@@ -79,9 +79,9 @@ class Enrolment:
             await self._check_backfill(entry)
         # In this order: an act that is not among these is younger than the word, so that its forget sees it and deletes again.
         await self._say_used()
-        acts = await asyncio.to_thread(self._new_acts) or acts
+        newer = await asyncio.to_thread(self._new_acts)
         cuts = {name: entry.backfill.cut for name, entry in entries.items() if entry.backfill and entry.backfill.cut is not None}
-        self._admission = Admission(cuts, self._erasures(acts))
+        self._admission = Admission(cuts, self._erasures(acts if newer is None else newer))
 
     async def _check_fills(self, acts: list[Act]) -> None:
         """NamespaceError where Redis lost how a namespace was filled: Kafka has not what the file has, or has it a second time.
@@ -120,9 +120,11 @@ class Enrolment:
             )
 
     async def check(self) -> None:
-        """TopicReplacedError where a topic was created anew; takes in erasures (SettingsError without their key); says that the
-        namespaces are in use.
+        """NamespaceError where a namespace was dropped, or entered anew with other shards; TopicReplacedError where a topic was
+        created anew. Says that the namespaces are in use; takes in erasures (SettingsError without their key).
         """
+        await self._namespaces.check(self._plan, self._ids)
+        await self._say_used()  # before the acts are read, as in `enter`: after a long pause nobody may have known of this worker
         try:
             today = await asyncio.to_thread(self._facts.ids, self._topics)
             acts = await asyncio.to_thread(self._new_acts)
@@ -135,7 +137,6 @@ class Enrolment:
             if self._ids.setdefault(topic, id) != id:
                 names = [self._plan.namespace(group) for group in self._plan.written_by(topic)]
                 raise TopicReplacedError(replaced(self._plan.pipeline, topic, names))
-        await self._say_used()
 
     async def _say_used(self) -> None:
         await self._namespaces.use([self._plan.namespace(group) for group in self._plan.groups], self._plan.pipeline)

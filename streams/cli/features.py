@@ -140,6 +140,7 @@ def show(pipeline: str, entities: tuple[str, ...], at: datetime | None) -> None:
     An entity of several fields is written origin=JFK,dest=LAX; personal fields are given as events have them, not as hashes.
     Events newer than --at cannot be taken back out of a window.
     """
+    from featurestore.namespaces import Namespaces
     from featurestore.plan import compile_plan
     from featurestore.redis_store import RedisStore
     from streams.inspection import parse_entity
@@ -154,6 +155,7 @@ def show(pipeline: str, entities: tuple[str, ...], at: datetime | None) -> None:
 
         hashing = pseudonyms(settings, found, plan) if plan.personal else None
         _asked(settings, lambda client: check_namespaces(client, plan, hashing))
+        _asked(settings, lambda client: Namespaces(client).check(plan, {}, entered_only=True))  # in other shards nobody is found
 
         async def look() -> "list[Shown]":
             store = RedisStore(settings.redis, plan.shards, give_up())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 from confluent_kafka.admin import NewTopic
@@ -14,8 +15,10 @@ from featurestore.definitions import On, Shared
 from featurestore.errors import NamespaceError, TopicReplacedError
 from featurestore.namespaces import Namespaces
 from featurestore.plan import FeaturePlan, compile_plan
+from featurestore.redis_client import connect
 from featurestore.redis_store import RedisStore
 from streams.audit import Act, NewActs
+from streams.dropping import drop
 from streams.enrolment import CHECK_SECONDS, Enrolment, Watch, ttl_ms
 from tests.integration.replay import wait_for
 from tests.integration.shop import START, TILES, Shop, batch, trade
@@ -99,6 +102,47 @@ def test_a_reader_waits_for_the_owner_and_reads_its_states(shop: Shop) -> None:
     enrolled(shop, nothing, reader)
     with redis.Redis.from_url(shop.redis) as client:
         assert client.get(f"tidegate:used:{reader.namespace(reader.groups[0])}") == f"{shop.name}-reader".encode()
+
+
+def test_a_reader_stops_when_its_owners_group_is_entered_anew_in_other_shards(shop: Shop) -> None:
+    """It would look for entities where they are no more, and serve them as never seen."""
+    owner = shop.pipeline(TILES)
+    sales = next(feature for feature in owner.features if isinstance(feature, On) and feature.by == "user")
+    refund = next(feature.event for feature in owner.features if isinstance(feature, On) and feature.by == "buyer")
+    shared = [Shared(replace(sales, read_by="buyer"), pipeline=shop.name)]
+    reader = compile_plan(f"{shop.name}-reader", refund, shared, owner.shards)
+
+    async def make_anew(enrolment: Enrolment) -> None:
+        client, name = connect(shop.redis), reader.namespace(reader.groups[0])
+        entered = (await Namespaces(client).all())[name]
+        await drop(client, name)
+        with pytest.raises(NamespaceError, match=r"is not there: start that pipeline's workers first"):
+            await enrolment.check()
+        await Namespaces(client).put(msgspec.structs.replace(entered, shards=8))
+        await client.aclose()
+        with pytest.raises(NamespaceError, match=rf"made with 8 shards by {shop.name}, {shop.name}-reader declares 4: set"):
+            await enrolment.check()
+
+    enrolled(shop, nothing)
+    enrolled(shop, make_anew, reader)
+
+
+def test_a_worker_stops_when_its_namespace_is_dropped(shop: Shop) -> None:
+    """While the drop goes on, too: what it merges meanwhile is deleted."""
+    name = shop.plan(TILES).namespace(shop.plan(TILES).groups[0])
+
+    async def drop_it(enrolment: Enrolment) -> None:
+        client = connect(shop.redis)
+        await enrolment.check()
+        await Namespaces(client).drop_begins(name)
+        with pytest.raises(NamespaceError, match=f"{name} is being dropped"):
+            await enrolment.check()
+        await drop(client, name)
+        await client.aclose()
+        with pytest.raises(NamespaceError, match=f"{name} is entered no more: it was dropped, or Redis lost it; start this once"):
+            await enrolment.check()
+
+    enrolled(shop, drop_it)
 
 
 def test_an_unfinished_file_is_refused_though_its_entry_says_done(shop: Shop, redis_client: redis.Redis) -> None:

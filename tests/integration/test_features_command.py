@@ -75,6 +75,14 @@ def test_show_is_what_the_next_event_would_see(shop: Shop) -> None:
     assert (wrong.exit_code, "is keyed by country; there are buyer; user; user,shop" in wrong.output) == (1, True)
 
 
+def test_show_looks_into_no_other_shards(shop: Shop) -> None:
+    """It would find nobody there, and say so as if there were none."""
+    path = Path(shop.file(TILES))
+    path.write_text(path.read_text().replace("shards=4", "shards=8"))
+    shown = shop.call("features", "show", str(path), "user=u7")
+    assert (shown.exit_code, "was made with 4 shards" in shown.output) == (1, True)
+
+
 def test_drop_removes_one_namespace_and_asks_first(shop: Shop, redis_client: redis.Redis) -> None:
     plan, before = shop.plan(TILES), shop.states(TILES)
     users, pairs, _ = (plan.namespace(group) for group in plan.groups)
