@@ -30,8 +30,8 @@ lint: .venv      ## ruff, mypy strict, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv     ## measure throughput beside hand-written loops; ARGS are the benchmark's
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: .venv     ## measure throughput beside loops by hand and other frameworks; ONLY=peers, ARGS are the benchmark's
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 faults: .venv    ## put faults into a real Kafka, Redis and workers; ONLY=kill,sigterm RUNS=10 SEED=1 JOBS=2
 	$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)

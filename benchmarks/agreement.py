@@ -1,13 +1,16 @@
 """Before anything is timed: do the contenders predict the same?
 
 All events of the sample lie in one partition, because how partitions interleave is nobody's promise and changes what a merchant's
-windows hold. Then scores must be equal to the last bit, however each cuts its chunks.
+windows hold. Then scores must be equal to the last bit, however each cuts its chunks. A slow contender is
+compared on its own share of the sample, from its first event on.
 """
+
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks.contenders import CONTENDERS, Contender
+from benchmarks.contenders import Contender
 from benchmarks.drain import PREDICTIONS, Ends, drain
 from benchmarks.workload import PARTITIONS, Workload
 from examples.payments.generate import Stream
@@ -17,26 +20,46 @@ SAMPLE = Stream(20_000, rate=200.0, seed=3)
 READ_SECONDS = 30.0
 
 
-def check_agreement(workload: Workload) -> int:
-    """The number of predictions compared; RuntimeError where a contender's differ from the first one's."""
+Predictions = Mapping[str, tuple[object, ...]]  # by event id
+
+
+def check_agreement(workload: Workload, contenders: Sequence[Contender]) -> int:
+    """How many predictions were compared with each contender; RuntimeError where one's differ from the first one's.
+
+    The least of them: a slow contender is compared on fewer.
+    """
     workload.fill(SAMPLE, partition=0)
-    found = {contender.name: _predictions(workload, contender) for contender in CONTENDERS}
-    ours = found[CONTENDERS[0].name]
-    for name, theirs in found.items():
-        differing = [id for id, one in ours.items() if theirs.get(id) != one]
-        if differing or len(theirs) != len(ours):
-            raise RuntimeError(f"{name}: {len(differing)} of {len(ours)} predictions differ from the worker's: {differing[:3]}")
+    found = {contender.name: _predictions(workload, contender) for contender in contenders}
     workload.empty()
-    return len(ours)
+    ours = found[contenders[0].name]
+    shares = [contender.share(SAMPLE.events) for contender in contenders]
+    for contender, share in zip(contenders, shares, strict=True):
+        compare(contender.name, ours, found[contender.name], share)
+    return min(shares)
 
 
-def _predictions(workload: Workload, contender: Contender) -> dict[str, tuple[object, ...]]:
+def compare(name: str, ours: Predictions, theirs: Predictions, share: int) -> None:
+    """RuntimeError unless the first `share` of our predictions are theirs, too; they may have gone further."""
+    differing = [id for id, one in list(ours.items())[:share] if theirs.get(id) != one]
+    unknown = theirs.keys() - ours.keys()
+    if differing or unknown or len(ours) < share:
+        problem = f"{len(differing)} of {share} predictions differ from the worker's, and {len(unknown)} are of no event"
+        raise RuntimeError(f"{name}: {problem}: {[*differing, *unknown][:3]}")
+
+
+def _predictions(workload: Workload, contender: Contender) -> Predictions:
+    """What it published, in the order of offsets of the source."""
     ends = Ends(workload.stack.bootstrap_servers)
     before = ends.each()
     drain(workload, contender, SAMPLE.events, lambda *_: None)
     after = ends.each()
     ends.close()
-    return {one.event_id: _what_counts(one) for one in _read(workload.stack.bootstrap_servers, before, after)}
+    read = _read(workload.stack.bootstrap_servers, before, after)
+    return {one.event_id: _what_counts(one) for one in sorted(read, key=_offset)}
+
+
+def _offset(one: Prediction) -> int:
+    return int(one.prediction_id.rpartition("-")[2])
 
 
 def _what_counts(one: Prediction) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.request import urlopen
 
 from benchmarks.workload import PIPELINE_FILE
@@ -14,28 +15,37 @@ from streams.embedded.ports import free_ports
 
 ROOT = Path(__file__).parent.parent
 STOP_SECONDS = 20.0
+Chunks = Literal["scraped", "printed", "single"]
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A name for tables, and the command; ``{port}`` stands for a free port."""
+    """A name for rows, the command (``{port}`` stands for a free port), and a title for tables.
+
+    ``chunks``: how its chunks' sizes are learnt, from its metrics, from what it prints at its end, or that it takes single
+    events. ``events``: how many it drains at most, for those that would take minutes over a whole topic.
+    """
 
     name: str
     command: tuple[str, ...]
     title: str
+    chunks: Chunks = "printed"
+    events: int | None = None
+
+    def share(self, events: int) -> int:
+        """How many of so many events it drains."""
+        return events if self.events is None else min(events, self.events)
 
 
 WORKER = Contender(
     "tidegate",
     (str(Path(sys.executable).with_name("tidegate")), "worker", str(PIPELINE_FILE), "--web-port", "{port}"),
     "`tidegate worker`",
+    chunks="scraped",
 )
-_PEER = (sys.executable, "-m", "benchmarks.peers.handwritten", str(PIPELINE_FILE))
-CONTENDERS = (
-    WORKER,
-    Contender("by hand, sequential", _PEER, "hand-written loop, sequential"),
-    Contender("by hand, overlapped", (*_PEER, "--overlapped"), "hand-written loop, overlapped"),
-)
+_BY_HAND = (sys.executable, "-m", "benchmarks.peers.handwritten", str(PIPELINE_FILE))
+SEQUENTIAL = Contender("by hand, sequential", _BY_HAND, "hand-written loop, sequential")
+OVERLAPPED = Contender("by hand, overlapped", (*_BY_HAND, "--overlapped"), "hand-written loop, overlapped")
 
 
 class Running:
@@ -43,13 +53,12 @@ class Running:
 
     def __init__(self, contender: Contender, environment: dict[str, str], log: Path) -> None:
         self._port = free_ports(1)[0]
-        self._log = log
+        self._log, self._chunks = log, contender.chunks
         command = [word.format(port=self._port) for word in contender.command]
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=errors
             )
-        self._worker = contender.command == WORKER.command
 
     @property
     def pid(self) -> int:
@@ -62,12 +71,11 @@ class Running:
 
     def chunk_sizes(self) -> tuple[float, float]:
         """p50 and p99 of events a chunk; stops the process."""
-        scraped = self._scrape() if self._worker else ""
+        scraped = self._scrape() if self._chunks == "scraped" else ""
         printed = self.stop()
-        if self._worker:
+        if self._chunks == "scraped":
             return quantiles(scraped, (0.5, 0.99))
-        p50, p99 = json.loads(printed or b"[0, 0]")
-        return p50, p99
+        return (1.0, 1.0) if self._chunks == "single" else last_pair(printed)
 
     def _scrape(self) -> str:
         with urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as response:
@@ -82,6 +90,17 @@ class Running:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.communicate()[0]
+
+
+def last_pair(printed: bytes) -> tuple[float, float]:
+    """The two numbers on the last line that is a JSON array; a framework may print a banner before.
+
+    >>> last_pair(b"starting\\n[1000.0, 1000.0]\\nbye\\n")
+    (1000.0, 1000.0)
+    """
+    found = [line for line in printed.splitlines() if line.startswith(b"[")]
+    first, second = json.loads(found[-1]) if found else (0.0, 0.0)
+    return first, second
 
 
 _BUCKET = re.compile(r'^tidegate_chunk_events_bucket\{.*le="([^"]+)".*\} (\S+)$', re.MULTILINE)

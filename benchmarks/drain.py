@@ -70,7 +70,8 @@ def drain(
     show: Show,
     during: During | None = None,
 ) -> Drain:
-    """Runs a contender over the whole topic; ``during`` is called once with its pid when a tenth is done."""
+    """Runs a contender over the topic's events, or its own share of them; ``during`` is called once with its pid at a tenth."""
+    events = contender.share(events)
     workload.forget()
     ends, started = Ends(workload.stack.bootstrap_servers), time.monotonic()
     before = sum(ends.each())

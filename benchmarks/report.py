@@ -7,10 +7,9 @@ from statistics import median
 
 import msgspec
 
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import WORKER, Contender
 from benchmarks.drain import Drain
 
-BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 UNITS = {
     "events_per_second": "events/s",
     "worker_cpu_us": "us/event",
@@ -20,9 +19,8 @@ UNITS = {
     "start_seconds": "s",
     "memory_mib": "MiB",
 }
-# Worker CPU at most, and throughput against the overlapped loop at least: the project's aims. They are reported, not enforced.
-WORKER_CPU_BAR, OVERLAPPED_BAR = 15.0, 0.75
-OURS = CONTENDERS[0].name
+WORKER_CPU_BAR = 15.0  # us an event at most, the project's aim; like all bars reported, not enforced
+OURS = WORKER.name
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -58,33 +56,32 @@ def ratios(results: Mapping[str, Sequence[Drain]], name: str) -> Spread:
     return Spread.of([ours.events_per_second / theirs.events_per_second for ours, theirs in pairs])
 
 
-def rows(results: Mapping[str, Sequence[Drain]]) -> list[Row]:
-    """Every figure of every contender, then the ratios."""
+def rows(part: str, results: Mapping[str, Sequence[Drain]], bars: Mapping[str, float]) -> list[Row]:
+    """Every figure of every contender, then the ratios; `bars` are for the ratios against contenders, by name."""
     found = []
     for name, rounds in results.items():
         for figure, spread in figures(rounds).items():
             bar = WORKER_CPU_BAR if (name, figure) == (OURS, "worker_cpu_us") else None
             holds = None if bar is None else spread.middle <= bar
-            found.append(Row(f"payments/{name}/{figure}", round(spread.middle, 3), UNITS[figure], bar, holds))
+            found.append(Row(f"{part}/{name}/{figure}", round(spread.middle, 3), UNITS[figure], bar, holds))
     for name in results:
         if name != OURS and OURS in results:
-            ratio = ratios(results, name).middle
-            bar = OVERLAPPED_BAR if name.endswith("overlapped") else None
+            ratio, bar = ratios(results, name).middle, bars.get(name)
             holds = None if bar is None else ratio >= bar
-            found.append(Row(f"payments/tidegate against {name}", round(ratio, 3), "x", bar, holds))
+            found.append(Row(f"{part}/{OURS} against {name}", round(ratio, 3), "x", bar, holds))
     return found
 
 
-def table(results: Mapping[str, Sequence[Drain]], titles: Mapping[str, str]) -> str:
+def table(results: Mapping[str, Sequence[Drain]], contenders: Sequence[Contender]) -> str:
     """Markdown: median (least to greatest)."""
     lines = [
         "| | events/s | worker CPU us/event | Redis CPU us/event | chunk p50, p99 | throughput of the worker against it |",
         "|---|---|---|---|---|---|",
     ]
-    for name, rounds in results.items():
-        found = figures(rounds)
+    for contender in contenders:
+        name, found = contender.name, figures(results[contender.name])
         cells = [
-            titles[name],
+            contender.title,
             _cell(found["events_per_second"], ",.0f"),
             _cell(found["worker_cpu_us"], ".1f"),
             _cell(found["redis_cpu_us"], ".1f"),
@@ -99,16 +96,32 @@ def _cell(spread: Spread, style: str) -> str:
     return f"{spread.middle:{style}} ({spread.least:{style}} to {spread.greatest:{style}})"
 
 
-def write_rows(path: Path, found: Sequence[Row]) -> None:
+def merged(before: Sequence[Row], part: str, found: Sequence[Row]) -> list[Row]:
+    """The rows with one part's replaced, where they stood or at the end; other parts' stay as they are."""
+    mine = [i for i, row in enumerate(before) if row.name.startswith(f"{part}/")]
+    place = mine[0] if mine else len(before)
+    others = [row for i, row in enumerate(before) if i not in mine]
+    return [*others[:place], *found, *others[place:]]
+
+
+def write_rows(path: Path, part: str, found: Sequence[Row]) -> None:
+    """Merges a part's rows into the file."""
+    before = msgspec.json.decode(path.read_bytes(), type=list[Row]) if path.exists() else []
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(merged(before, part, found)), indent=1) + b"\n")
 
 
-def write_between_markers(path: Path, text: str) -> None:
-    """Replaces what an earlier run wrote; the words around it are people's."""
+def markers(part: str) -> tuple[str, str]:
+    """The lines between which a part's text stands."""
+    return f"<!-- make bench {part}: begin -->", f"<!-- make bench {part}: end -->"
+
+
+def write_between_markers(path: Path, part: str, text: str) -> None:
+    """Replaces what an earlier run of the part wrote; the words around it are people's."""
+    begin, end = markers(part)
     whole = path.read_text()
-    head, _, rest = whole.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not end:
-        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
-    path.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+    head, _, rest = whole.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not closed:
+        raise ValueError(f"{path} has no lines {begin} and {end}")
+    path.write_text(f"{head}{begin}\n{text}\n{end}{tail}")

@@ -1,11 +1,15 @@
 """The workload `payments` made ready: a model in a registry of its own, topics, and a topic filled with events."""
 
+import functools
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
+from rich.console import Console
 
 from examples.payments.generate import Stream, records, write_parquet
 from examples.payments.pipeline import pipeline
@@ -107,6 +111,18 @@ class Workload:
                     raise
 
 
+@contextmanager
+def prepared(console: Console) -> Iterator[Workload]:
+    """A workload on a stack of its own, never the environment's, because its Redis is flushed; topics made, model deployed."""
+    with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder, Stack.start(environ={}) as stack:
+        workload = Workload(stack, Path(folder))
+        with console.status("training") if console.is_terminal else nullcontext():
+            workload.create_topics()
+            workload.deploy(trained_model())
+        yield workload
+
+
+@functools.cache
 def trained_model() -> TrainedModel:
     """100 trees of 63 leaves on a generated history: random labels would make trees three times cheaper to walk."""
     with tempfile.TemporaryDirectory() as folder:
