@@ -85,6 +85,8 @@ def drain(
         ends.close()
     first, last = (next(s for s in samples if s.published >= share * events) for share in (STEADY_FROM, STEADY_TO))
     done = last.published - first.published
+    if not done:
+        raise RuntimeError(f"{contender.name} published {events:,} events in one burst: measure it over more of them")
     return Drain(
         events_per_second=done / (last.at - first.at),
         worker_cpu_us=(last.worker_cpu - first.worker_cpu) / done * 1e6,
