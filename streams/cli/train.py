@@ -16,6 +16,9 @@ from streams.loading import load_pipeline
 from streams.settings import Settings
 
 if TYPE_CHECKING:
+    from featurestore.plan import FeaturePlan
+    from scorer.pipeline import Pipeline
+    from scorer.training import TrainedModel
     from streams.history import KafkaHistory
 
 TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
@@ -58,11 +61,8 @@ def train(
     --from-kafka takes the topics as far back as their retention goes. Records pass the contract as they do in a worker; those
     that break it are counted and left out. The same events give the same model, from Kafka or from files.
     """
-    from streams.audit import erasures
     from streams.cli.check import check_pipeline
-    from streams.history import read_topics
-    from streams.personal import check_key_in_use, pseudonyms
-    from streams.training import promote, register, train_on_events, train_pipeline
+    from streams.training import promote, register
 
     if (data is None) != from_kafka:
         raise click.UsageError("say where the history is: --data FOLDER, or --from-kafka")
@@ -71,22 +71,7 @@ def train(
         if promoted or from_kafka:
             assert settings.kafka  # a missing address is told before the training, not after
         found = load_pipeline(pipeline)
-        plan = check_pipeline(found)
-        hashing = pseudonyms(settings, found, plan)
-        asyncio.run(check_key_in_use(settings, plan, hashing))
-        erased = erasures(settings, plan) if settings.bootstrap_servers else None
-        between = _utc(first, 0.0), _utc(last, float("inf"))
-        console = Console(stderr=True)
-        if data is None:
-            with steps(console) as progress:
-                read = asyncio.run(read_topics(settings.kafka, found, plan, between, hashing, progress))
-            for line in told(read):  # before the training: it may say why that is refused
-                click.echo(line)
-            with steps(console) as progress:
-                trained = train_on_events(found, plan, read.batches, "kafka", seed, progress, erased)
-        else:
-            with steps(console) as progress:
-                trained = train_pipeline(found, data, *between, seed, progress, erased, hashing)
+        trained = _trained(found, check_pipeline(found), settings, data, (_utc(first, 0.0), _utc(last, float("inf"))), seed)
         registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
         for name, value in trained.metrics.items():
             click.echo(f"{name:<24}{value:.4f}")
@@ -95,6 +80,30 @@ def train(
             promote(found, registered, settings, who, why)
             click.echo(f"{found.model} version {registered.version} is the champion")
             click.echo("Workers load it when they start: restart those that run.")
+
+
+def _trained(
+    pipeline: "Pipeline", plan: "FeaturePlan", settings: Settings, data: Path | None, between: tuple[float, float], seed: int
+) -> "TrainedModel":
+    """A model from the files in `data`, or from Kafka; ``between`` in seconds since the epoch."""
+    from streams.audit import erasures
+    from streams.history import read_topics
+    from streams.personal import check_key_in_use, pseudonyms
+    from streams.training import train_on_events, train_pipeline
+
+    hashing = pseudonyms(settings, pipeline, plan)
+    asyncio.run(check_key_in_use(settings, plan, hashing))
+    erased = erasures(settings, plan) if settings.bootstrap_servers else None
+    console = Console(stderr=True)
+    if data is not None:
+        with steps(console) as progress:
+            return train_pipeline(pipeline, data, *between, seed, progress, erased, hashing)
+    with steps(console) as progress:
+        read = asyncio.run(read_topics(settings.kafka, pipeline, plan, between, hashing, progress))
+    for line in told(read):  # before the training: it may say why that is refused
+        click.echo(line)
+    with steps(console) as progress:
+        return train_on_events(pipeline, plan, read.batches, "kafka", seed, progress, erased)
 
 
 def told(read: "KafkaHistory") -> list[str]:
