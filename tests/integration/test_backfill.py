@@ -27,8 +27,8 @@ OLD, NEW = TILES, 12
 KILLED = """
 import os, signal, sys
 from featurestore import redis_store
-from streams import backfill, cli
-backfill.CHUNK_EVENTS = 100
+from streams import cli, filling
+filling.CHUNK_EVENTS = 100
 merge, seen = redis_store.RedisStore.merge, []
 async def merge_and_die(self, source, merges):
     done = await merge(self, source, merges)

@@ -88,7 +88,7 @@ def test_a_running_backfill_brings_nobody_back(shop: Shop, monkeypatch: pytest.M
             await client.aclose()
         return done
 
-    monkeypatch.setattr("streams.backfill.CHUNK_EVENTS", 50)
+    monkeypatch.setattr("streams.filling.CHUNK_EVENTS", 50)
     monkeypatch.setattr("streams.fill_watch.CHECK_SECONDS", check_seconds)
     monkeypatch.setattr(RedisStore, "merge", merge_and_forget)
     filled = shop.call("backfill", shop.file(12))
