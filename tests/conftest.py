@@ -90,12 +90,15 @@ def topic_name(unique: Callable[[str], str]) -> str:
 
 @pytest.fixture
 def make_topic(kafka: str, unique: Callable[[str], str]) -> Callable[..., str]:
-    """`make_topic("departures", partitions=4, **config)` creates a topic and returns its unique name."""
+    """`make_topic("departures", partitions=4, **config)` creates a topic and returns its unique name.
+
+    Nothing is deleted by age unless a test asks for it: records of tests are often years old, and the broker looks every 5 minutes.
+    """
     admin = AdminClient({"bootstrap.servers": kafka})
 
     def make(word: str = "topic", *, partitions: int = 1, **config: str) -> str:
         name = unique(word)
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config={"retention.ms": "-1", **config})
         admin.create_topics([topic])[name].result(timeout=30)
         return name
 
