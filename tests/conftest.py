@@ -92,7 +92,7 @@ def topic_name(unique: Callable[[str], str]) -> str:
 def make_topic(kafka: str, unique: Callable[[str], str]) -> Callable[..., str]:
     """`make_topic("departures", partitions=4, **config)` creates a topic and returns its unique name.
 
-    Nothing is deleted by age unless a test asks for it: records of tests are often years old, and the broker looks every 5 minutes.
+    Nothing is deleted by age unless a test asks for it: its records are often years old, and the broker looks every 5 minutes.
     """
     admin = AdminClient({"bootstrap.servers": kafka})
 
