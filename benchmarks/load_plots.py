@@ -8,6 +8,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.beside import Floats
 
@@ -32,12 +33,12 @@ def latency(path: Path, curves: Mapping[str, Sequence[Point]]) -> None:
         axis.plot(loads, [point.p99 for point in points], "o-", color=color, label=f"{title}, p99")
         axis.plot(loads, [point.p50 for point in points], "o--", color=color, linewidth=1.1, label=f"{title}, p50")
     axis.set_xscale("log")
-    axis.set_yscale("log")
     ticks = sorted({point.load for points in curves.values() for point in points})
     axis.set_xticks(ticks, [f"{load:,}" for load in ticks])
-    axis.minorticks_off()
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("load, events/s (a curve ends with the last load that was kept up with)")
     axis.set_title("From an event that is due to its prediction in a consumer's hands", loc="left", fontsize=11)
+    axis.legend(frameon=False, loc="upper left")
     _latency_axis(axis)
     _save(figure, (axis,), path)
 
@@ -56,11 +57,11 @@ def burst(path: Path, course: Course, begin: float, end: float, title: str) -> N
     figure, (times, lag) = plt.subplots(2, 1, figsize=(9, 6), sharex=True, height_ratios=(3, 2), layout="constrained")
     times.plot(course.at, course.p99, color=LINE, label="p99 of half a second")
     times.plot(course.at, course.p50, color=LINE, linestyle="--", linewidth=1.1, label="p50")
-    times.set_yscale("log")
     times.set_title(title, loc="left", fontsize=11)
     lag.plot(course.at, course.lag, color=SECOND, label="events without a prediction")
     lag.set_ylabel("events")
     lag.set_ylim(bottom=0)
+    lag.yaxis.set_major_formatter("{x:,.0f}")
     lag.set_xlabel("seconds")
     for axis in (times, lag):
         axis.axvspan(begin, end, color=FAINT, alpha=0.18, linewidth=0)
@@ -71,8 +72,10 @@ def burst(path: Path, course: Course, begin: float, end: float, title: str) -> N
 
 def _latency_axis(axis: Axes) -> None:
     axis.set_ylabel("latency, ms")
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.yaxis.set_major_formatter("{x:,g}")
-    axis.legend(frameon=False, loc="upper left")
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _save(figure: Figure, axes: Sequence[Axes], path: Path) -> None:

@@ -108,6 +108,8 @@ def text(found: Sequence[Burst], described: str) -> str:
             "|" + "---|" * len(TITLES),
             f"| {' | '.join(cells)} |",
             "",
+            "![p50 and p99 of half a second, and events without a prediction, over time](plots/burst.png)",
+            "",
             f"{QUIET:,} events/s, {BURST:,} for {BURST_SECONDS:.0f} s, {QUIET:,} again; {len(found)} rounds: median (least to "
             f"greatest); the plot is of the one with the median p99. {PARTITIONS} partitions. {described}",
         ]

@@ -164,7 +164,8 @@ def text(ladders: Ladders, rounds: int, described: str) -> str:
         "greatest).",
         f"{PARTITIONS} partitions. p99 of what the generator was late: {late:.1f} ms at most. {described}",
     )
-    return "\n".join([*lines, "", " ".join(said)])
+    plot = "![p50 and p99 against the load, of the worker and the loop by hand](plots/latency.png)"
+    return "\n".join([*lines, "", plot, "", " ".join(said)])
 
 
 def _line(title: str, rung: Rung) -> str:
