@@ -8,7 +8,7 @@ import psutil
 import redis
 
 from benchmarks.beside import Beside
-from benchmarks.contenders import Contender, Running
+from benchmarks.contenders import WORKER, Contender, Running
 from benchmarks.drain import PREDICTIONS, Ends, Show
 from benchmarks.load import Phase, schedule
 from benchmarks.trace import Cost, Trace
@@ -21,6 +21,7 @@ LEAD_SECONDS = 0.3  # from the word that all are ready to the start
 SAMPLE_SECONDS = 0.5
 GRACE_SECONDS = 3.0  # after the load's end; what comes later never came
 END_SECONDS = 60.0
+BROKER_WARM_UP = (Phase(5_000, 10.0),)
 
 
 def under_load(workload: Workload, contender: Contender, phases: Sequence[Phase], show: Show) -> Trace:
@@ -44,6 +45,11 @@ def under_load(workload: Workload, contender: Contender, phases: Sequence[Phase]
                 return Trace(due, load.result(END_SECONDS), meter.result(END_SECONDS), costs)
     finally:
         running.stop()
+
+
+def warm_broker(workload: Workload, show: Show) -> None:
+    """A run that nobody counts: a broker just started is slow until its JVM has compiled, and whoever came first would pay."""
+    under_load(workload, WORKER, BROKER_WARM_UP, show)
 
 
 def _primed(workload: Workload, running: Running) -> list[int]:

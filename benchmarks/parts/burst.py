@@ -11,7 +11,7 @@ from benchmarks import load_plots
 from benchmarks.contenders import WORKER
 from benchmarks.load import LATE_MS, Phase
 from benchmarks.load_plots import Course
-from benchmarks.open_loop import under_load
+from benchmarks.open_loop import under_load, warm_broker
 from benchmarks.part import Measured, Options
 from benchmarks.report import Row, Spread, cell
 from benchmarks.rounds import circumstances
@@ -53,6 +53,7 @@ class Burst:
 def measure(options: Options) -> Measured:
     traces = []
     with prepared(options.console) as workload, steps(options.console) as show:
+        warm_broker(workload, partial(show, "warming the broker"))
         for number in range(1, options.rounds + 1):
             traces.append(under_load(workload, WORKER, PHASES, partial(show, f"{number}/{options.rounds} burst")))
         described = circumstances(workload)

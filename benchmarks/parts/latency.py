@@ -1,5 +1,6 @@
 """Part `latency`: from event to prediction against the load, the worker and the overlapped loop by hand, up to saturation."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,7 +12,7 @@ from benchmarks import load_plots
 from benchmarks.contenders import OVERLAPPED, WORKER, Contender
 from benchmarks.load import LATE_MS, Phase
 from benchmarks.load_plots import Point
-from benchmarks.open_loop import under_load
+from benchmarks.open_loop import under_load, warm_broker
 from benchmarks.part import Measured, Options
 from benchmarks.report import Row, Spread, cell
 from benchmarks.rounds import circumstances
@@ -54,7 +55,7 @@ class Step:
         """Why its latencies are none of the load's, if so."""
         if self.sent_late > LATE_MS:
             return f"the generator was {self.sent_late:,.0f} ms behind its schedule"
-        if self.achieved < KEPT_UP * self.load:
+        if self.achieved < KEPT_UP * self.load or not math.isfinite(self.p99):
             return f"it made {self.achieved:,.0f} predictions/s"
         return None
 
@@ -79,6 +80,8 @@ Ladders = Mapping[str, Sequence[Rung]]  # by contender
 
 def measure(options: Options) -> Measured:
     with prepared(options.console) as workload:
+        with steps(options.console) as show:
+            warm_broker(workload, partial(show, "warming the broker"))
         ladders = climb(workload, options)
         described = circumstances(workload)
     load_plots.latency(PLOT, {one.title.replace("`", ""): points(ladders[one.name]) for one in CONTENDERS})

@@ -53,6 +53,12 @@ def test_a_load_that_was_not_kept_up_with_has_no_latency() -> None:
     assert all(math.isfinite(row.value) for row in latency.rows(LADDERS))
 
 
+def test_events_without_predictions_are_not_kept_up_with() -> None:
+    """Even where those that a warm-up left behind make up for them in number."""
+    assert _step(1_000, math.inf).fault == "it made 1,000 predictions/s"
+    assert _step(1_000, 50.0, 971.0).fault is None
+
+
 def test_the_text_says_why_a_ladder_ended() -> None:
     text = latency.text(LADDERS, 3, "A machine.")
     assert "`tidegate worker` ended at 10,000: it made 9,000 predictions/s." in text
