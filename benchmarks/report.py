@@ -82,17 +82,18 @@ def table(results: Mapping[str, Sequence[Drain]], contenders: Sequence[Contender
         name, found = contender.name, figures(results[contender.name])
         cells = [
             contender.title,
-            _cell(found["events_per_second"], ",.0f"),
-            _cell(found["worker_cpu_us"], ".1f"),
-            _cell(found["redis_cpu_us"], ".1f"),
+            cell(found["events_per_second"], ",.0f"),
+            cell(found["worker_cpu_us"], ".1f"),
+            cell(found["redis_cpu_us"], ".1f"),
             f"{found['chunk_p50'].middle:,.0f}, {found['chunk_p99'].middle:,.0f}",
-            "" if name == OURS or OURS not in results else _cell(ratios(results, name), ".2f") + " x",
+            "" if name == OURS or OURS not in results else cell(ratios(results, name), ".2f") + " x",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(spread: Spread, style: str) -> str:
+def cell(spread: Spread, style: str) -> str:
+    """Median (least to greatest), each in a format such as ".1f"."""
     return f"{spread.middle:{style}} ({spread.least:{style}} to {spread.greatest:{style}})"
 
 
