@@ -33,8 +33,8 @@ def entities(path: Path, sizes: Rounds, windows: Rounds, aged: Sequence[tuple[Ke
     by_window.set_title("By windows", loc="left", fontsize=11)
     for axis in (by_size, by_window):
         axis.set_ylabel("Redis CPU, us a state")
-        axis.set_ylim(bottom=0)
-        axis.legend(frameon=False, fontsize=9)
+        axis.set_ylim(0, 1.4 * axis.get_ylim()[1])  # room for the legend
+        axis.legend(frameon=False, fontsize=9, loc="upper left")
     _memory(memory, aged)
     save(figure, (by_size, by_window, memory), path)
 
@@ -70,6 +70,7 @@ def _memory(axis: Axes, aged: Sequence[tuple[Kept, float | None]]) -> None:
     axis.invert_yaxis()
     axis.set_xlabel("Redis memory, KiB an entity")
     axis.set_xlim(0, 1.15 * max(one.kib for one, _ in aged))
+    axis.tick_params(axis="y", labelsize=8)
     axis.set_title("Memory, three windows", loc="left", fontsize=11)
     axis.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.4, -0.16), ncols=3, columnspacing=1)
 

@@ -24,7 +24,7 @@ from streams.enrolment import ttl_ms
 from streams.topics import DAY_MS
 
 CHUNK = 2_000  # states, as in a saturated worker's chunks
-FILL = 10_000  # states a chunk while nothing is measured
+FILL = CHUNK  # no larger: what chunks leave behind in the heap of a server, later merges meet
 OLD_USERS = 400  # users aged together: a chunk holds some thirty events of each
 AGED_SAMPLE = 2_000
 SOURCE_PARTITION = Source(SOURCE, 0)
