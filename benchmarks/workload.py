@@ -69,6 +69,10 @@ class Workload:
 
     def fill(self, stream: Stream, *, partition: int | None = None) -> int:
         """Sends a stream's payments, keyed by user, or all to one partition; returns the bytes of their values."""
+        return sum(size for _, size in self.feed(stream, partition=partition))
+
+    def feed(self, stream: Stream, *, partition: int | None = None, compression: str = "none") -> Iterator[tuple[int, int]]:
+        """Sends a stream's next block whenever it is asked; how many payments that were, and the bytes of their values."""
         producer = Producer(
             {
                 "bootstrap.servers": self.stack.bootstrap_servers,
@@ -76,16 +80,15 @@ class Workload:
                 "partitioner": "murmur2_random",
                 "linger.ms": 20,
                 "queue.buffering.max.messages": 200_000,
+                "compression.type": compression,
             }
         )
-        sent = 0
         for keys, values in records(stream):
             messages = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
             where = {} if partition is None else {"partition": partition}
             if producer.produce_batch(SOURCE, messages, **where) != len(messages) or producer.flush(60.0):
                 raise RuntimeError(f"not every event reached {SOURCE}")
-            sent += sum(map(len, values))
-        return sent
+            yield len(values), sum(map(len, values))
 
     def empty(self) -> None:
         """The source topic anew, without records."""
