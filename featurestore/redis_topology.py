@@ -23,6 +23,7 @@ from featurestore.redis_errors import passes
 Address = tuple[str, int]
 
 SEED: Address = ("", 0)  # stands for the server that the URL names
+READ_BYTES = 2**20  # a chunk's states are some megabytes; redis-py would take them in steps of 64 KiB
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0  # one server: nobody takes its place, so a paused one is waited for on the open connection
 NODE_ANSWER_SECONDS = 5.0  # a cluster's node: a replica may have taken its place meanwhile
@@ -130,7 +131,8 @@ class Topology:
 
     def _client(self, **settings: Any) -> Redis:
         # No retries inside redis-py: redis_client.py tries again, says so, and looks for a new primary first.
-        return Redis.from_pool(ConnectionPool(**{**self._settings, **settings, "retry": Retry(NoBackoff(), 0)}))
+        always = {"retry": Retry(NoBackoff(), 0), "socket_read_size": READ_BYTES}
+        return Redis.from_pool(ConnectionPool(**{**self._settings, **settings, **always}))
 
 
 async def _is_of_a_cluster(client: Redis) -> bool:

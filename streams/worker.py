@@ -1,7 +1,6 @@
 """A worker: everything wired together and run until a signal. The path of a chunk is flow.py's."""
 
 import asyncio
-import gc
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -34,14 +33,11 @@ from streams.serving import ServingModel
 from streams.settings import Settings
 from streams.topic_facts import TopicFacts, group_of
 from streams.topics import TopicSpec, ensure_topics, output_topic
+from streams.tuning import tune_process
 from streams.web import Readiness, WebServer
 
 log = logging.getLogger(__name__)
 
-# Threads hand over the interpreter after 0.5 ms, not 5: the consumer's and producer's threads wait less behind a chunk's compute.
-SWITCH_SECONDS = 0.0005
-# A chunk makes tens of thousands of short-lived objects and no cycles; young collections that often find nothing.
-GC_THRESHOLDS = (100_000, 50, 100)
 KAFKA_SECONDS = 60.0  # for the logs' ends and beginnings: longer than a broker takes to restart
 
 
@@ -208,7 +204,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
         [Resources(flow, store, enrolment, publisher, readiness), Watch(enrolment, store)],
     )
     hooks.app = app
-    tune_interpreter()
+    tune_process()
     return app
 
 
@@ -254,11 +250,3 @@ def app_settings(pipeline: Pipeline, settings: Settings, options: WorkerOptions,
         session_timeout_seconds=options.session_timeout_seconds,
         heartbeat_seconds=min(3.0, options.session_timeout_seconds / 3),
     )
-
-
-def tune_interpreter() -> None:
-    """What start-up made stays for good: it is kept out of every collection."""
-    sys.setswitchinterval(SWITCH_SECONDS)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)

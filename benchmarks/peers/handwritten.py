@@ -12,11 +12,9 @@ Left out, which the worker has: metrics, health pages, checks of event times, re
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import signal
-import sys
 import time
 from collections import defaultdict
 from types import FrameType
@@ -38,6 +36,7 @@ from streams.loading import load_pipeline
 from streams.model_source import load_deployed
 from streams.records import Prediction
 from streams.settings import Settings
+from streams.tuning import tune_process
 from streams.vectors import VectorEncoder, VectorRows
 
 CONSUME_RECORDS = 8000  # over all partitions, a full chunk of each
@@ -230,10 +229,7 @@ def main() -> None:
     chosen = arguments.parse_args()
     loop = Loop(load_pipeline(chosen.pipeline), Settings.from_environment(os.environ), chosen.wait_ms / 1000)
     signal.signal(signal.SIGTERM, loop.stop)
-    sys.setswitchinterval(0.0005)  # these two settings help this loop as they help the worker
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    tune_process()  # what helps the worker helps this loop
     asyncio.run(loop.overlapped() if chosen.overlapped else loop.sequential())
     loop.consumer.close()
     print(json.dumps(np.percentile(loop.sizes or [0], [50, 99]).tolist()))
