@@ -5,6 +5,7 @@ ScorerError
 ├── ScoringError            a matrix, or its labels, cannot be scored or learnt from
 ├── ModelFileError          a model's files cannot be read
 │   └── SignatureError      a checkpoint was not signed with our key, or was changed since
+├── UnsupportedForestError  LightGBM itself must score a model: our walk over its trees does not know it
 ├── NonFiniteModelError     learning has diverged; the checkpoint is refused
 ├── ArtifactError           the folder of a version is incomplete or cannot be read
 │   ├── HashMismatchError   a file is not the one that was registered
@@ -34,6 +35,10 @@ class ModelFileError(ScorerError):
 
 class SignatureError(ModelFileError):
     """A checkpoint's signature does not match; it was not unpickled."""
+
+
+class UnsupportedForestError(ScorerError):
+    """A LightGBM model is none that scorer.models.forest scores with the same bits; the message says why, of "it"."""
 
 
 class NonFiniteModelError(ScorerError):

@@ -1,7 +1,7 @@
 """The parts of `make bench`, in the order in which they run: a module each, and its function `measure` under the part's name."""
 
 from benchmarks.part import Part
-from benchmarks.parts import against_peers, burst, entities, latency, memory, payments
+from benchmarks.parts import against_peers, burst, entities, latency, memory, payments, scoring
 
 PARTS: dict[str, Part] = {
     "payments": payments.measure,
@@ -10,4 +10,5 @@ PARTS: dict[str, Part] = {
     "burst": burst.measure,
     "entities": entities.measure,
     "memory": memory.measure,
+    "scoring": scoring.measure,
 }

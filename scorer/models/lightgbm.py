@@ -3,6 +3,7 @@
 Training is left to scorer.training; verifying a version to scorer.artifact.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 
@@ -11,10 +12,14 @@ import msgspec
 import numpy as np
 
 from featurestore.schema import FeatureSchema
-from scorer.errors import ModelFileError, SchemaMismatchError
+from scorer.errors import ModelFileError, SchemaMismatchError, UnsupportedForestError
 from scorer.models.encoding import Encoder, Encoding
+from scorer.models.forest import Forest
+from scorer.models.forest_proof import proven
 from scorer.models.port import Matrix, Scores, check_matrix, check_schema, required_file
 from scorer.pipeline import Task
+
+log = logging.getLogger(__name__)
 
 MODEL_FILE, ENCODING_FILE = "model.txt", "encoding.json"
 
@@ -31,6 +36,8 @@ class LightGBMModel:
     """A LightGBM text model with its encoding.
 
     ``threads`` is how many a score uses, 1 unless set: a worker's chunks are small, and its threads would wait for each other.
+    With one, a binary classifier or regression is scored by ``forest`` if that is proven to give the same bits; where it is None,
+    LightGBM itself scores.
     """
 
     kind = "lightgbm"
@@ -45,6 +52,16 @@ class LightGBMModel:
         _check_task(text, task)
         self._encoder = Encoder(encoding, schema)
         self._classes = self._booster.num_model_per_iteration()
+        self.forest = self._proven()
+
+    def _proven(self) -> Forest | None:
+        if self.threads != 1:
+            return None
+        try:
+            return proven(self.text, self._predict)
+        except UnsupportedForestError as error:
+            log.info("LightGBM itself scores the model: %s", error)
+            return None
 
     def score(self, matrix: Matrix) -> Scores:
         """Probabilities (binary), values (regression) or probabilities of each class, shape (n, classes)."""
@@ -52,6 +69,10 @@ class LightGBMModel:
         if not len(matrix):
             return np.empty((0, self._classes) if self.task == "multiclass" else 0)
         encoded = self._encoder.encode(matrix)
+        return self._predict(encoded) if self.forest is None else self.forest.score(encoded)
+
+    def _predict(self, encoded: Matrix) -> Scores:
+        """LightGBM's own scores."""
         scores: Scores = self._booster.predict(encoded, num_threads=self.threads)
         return scores
 
