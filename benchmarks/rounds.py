@@ -32,19 +32,23 @@ def compete(workload: Workload, contenders: Sequence[Contender], options: Option
     with console.status("comparing predictions") if console.is_terminal else nullcontext():
         compared = check_agreement(workload, contenders)
     bytes_sent = workload.fill(Stream(options.events, RATE, SEED))
-    results = _measured(workload, contenders, options)
-    with redis.Redis.from_url(workload.stack.redis_url) as client:
-        described = machine.describe(client.info("server").get("valkey_version", "?"))
+    results = in_turn(workload, contenders, options)
     return Rounds(
         results,
         f"{options.events:,} events of {bytes_sent / options.events:.0f} bytes, {options.rounds} rounds in turn: median (least "
-        f"to greatest). {compared:,} predictions were equal to the last bit before anything was timed. "
-        f"{datetime.now(UTC):%Y-%m-%d}; {described}; load over the last minute at the end {machine.load():.1f}.",
+        f"to greatest). {compared:,} predictions were equal to the last bit before anything was timed. {circumstances(workload)}",
     )
 
 
-def _measured(workload: Workload, contenders: Sequence[Contender], options: Options) -> dict[str, list[Drain]]:
-    """Contenders take turns, so that what the machine does meanwhile meets all of them."""
+def circumstances(workload: Workload) -> str:
+    """A sentence on when and on what was measured; to be asked for at the end."""
+    with redis.Redis.from_url(workload.stack.redis_url) as client:
+        described = machine.describe(client.info("server").get("valkey_version", "?"))
+    return f"{datetime.now(UTC):%Y-%m-%d}; {described}; load over the last minute at the end {machine.load():.1f}."
+
+
+def in_turn(workload: Workload, contenders: Sequence[Contender], options: Options) -> dict[str, list[Drain]]:
+    """Each contender's rounds by name, on the filled topic; in turn, so that all meet what the machine does meanwhile."""
     results: dict[str, list[Drain]] = {contender.name: [] for contender in contenders}
     with steps(options.console) as show:
         for number in range(1, options.rounds + 1):
