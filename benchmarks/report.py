@@ -19,6 +19,7 @@ UNITS = {
     "start_seconds": "s",
     "memory_mib": "MiB",
 }
+COSTS = ("events_per_second", "worker_cpu_us", "redis_cpu_us")
 WORKER_CPU_BAR = 15.0  # us an event at most, the project's aim; like all bars reported, not enforced
 OURS = WORKER.name
 
@@ -51,9 +52,13 @@ def figures(rounds: Sequence[Drain]) -> dict[str, Spread]:
 
 
 def ratios(results: Mapping[str, Sequence[Drain]], name: str) -> Spread:
-    """Our throughput by another's, round by round: neighbours in time meet the same machine."""
-    pairs = zip(results[OURS], results[name], strict=True)
-    return Spread.of([ours.events_per_second / theirs.events_per_second for ours, theirs in pairs])
+    """Our throughput by another's, round by round."""
+    return by_round(results[OURS], results[name], "events_per_second")
+
+
+def by_round(ones: Sequence[Drain], others: Sequence[Drain], figure: str) -> Spread:
+    """One's figure by another's, round by round: neighbours in time meet the same machine."""
+    return Spread.of([getattr(one, figure) / getattr(other, figure) for one, other in zip(ones, others, strict=True)])
 
 
 def rows(part: str, results: Mapping[str, Sequence[Drain]], bars: Mapping[str, float]) -> list[Row]:
@@ -62,14 +67,31 @@ def rows(part: str, results: Mapping[str, Sequence[Drain]], bars: Mapping[str, f
     for name, rounds in results.items():
         for figure, spread in figures(rounds).items():
             bar = WORKER_CPU_BAR if (name, figure) == (OURS, "worker_cpu_us") else None
-            holds = None if bar is None else spread.middle <= bar
-            found.append(Row(f"{part}/{name}/{figure}", round(spread.middle, 3), UNITS[figure], bar, holds))
+            found.append(at_most(f"{part}/{name}/{figure}", spread.middle, UNITS[figure], bar))
     for name in results:
         if name != OURS and OURS in results:
-            ratio, bar = ratios(results, name).middle, bars.get(name)
-            holds = None if bar is None else ratio >= bar
-            found.append(Row(f"{part}/{OURS} against {name}", round(ratio, 3), "x", bar, holds))
+            ratio = ratios(results, name).middle
+            found.append(at_least(f"{part}/{OURS} against {name}", ratio, "x", bars.get(name)))
     return found
+
+
+def at_most(name: str, value: float, unit: str, bar: float | None = None) -> Row:
+    """A row whose bar, if there is one, is the most that is good."""
+    return Row(name, round(value, 3), unit, bar, None if bar is None else value <= bar)
+
+
+def at_least(name: str, value: float, unit: str, bar: float | None = None) -> Row:
+    """A row whose bar, if there is one, is the least that is good."""
+    return Row(name, round(value, 3), unit, bar, None if bar is None else value >= bar)
+
+
+def costs(part: str, results: Mapping[str, Sequence[Drain]]) -> list[Row]:
+    """Throughput and CPU of every contender, without bars."""
+    return [
+        at_most(f"{part}/{name}/{figure}", figures(rounds)[figure].middle, UNITS[figure])
+        for name, rounds in results.items()
+        for figure in COSTS
+    ]
 
 
 def table(results: Mapping[str, Sequence[Drain]], contenders: Sequence[Contender]) -> str:
@@ -79,17 +101,28 @@ def table(results: Mapping[str, Sequence[Drain]], contenders: Sequence[Contender
         "|---|---|---|---|---|---|",
     ]
     for contender in contenders:
-        name, found = contender.name, figures(results[contender.name])
-        cells = [
-            contender.title,
-            cell(found["events_per_second"], ",.0f"),
-            cell(found["worker_cpu_us"], ".1f"),
-            cell(found["redis_cpu_us"], ".1f"),
-            f"{found['chunk_p50'].middle:,.0f}, {found['chunk_p99'].middle:,.0f}",
-            "" if name == OURS or OURS not in results else cell(ratios(results, name), ".2f") + " x",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+        name = contender.name
+        against = "" if name == OURS or OURS not in results else cell(ratios(results, name), ".2f") + " x"
+        found = figures(results[name])
+        chunks = f"{found['chunk_p50'].middle:,.0f}, {found['chunk_p99'].middle:,.0f}"
+        lines.append(f"{_costs(contender.title, results[name])} {chunks} | {against} |")
     return "\n".join(lines)
+
+
+def cost_table(what: str, results: Mapping[str, Sequence[Drain]], contenders: Sequence[Contender]) -> str:
+    """The same without ratios, where contenders are the worker under different circumstances: `what` these are."""
+    lines = [f"| {what} | events/s | worker CPU us/event | Redis CPU us/event | events a chunk |", "|---|---|---|---|---|"]
+    for contender in contenders:
+        rounds = results[contender.name]
+        lines.append(f"{_costs(contender.title, rounds)} {median(one.chunk_mean for one in rounds):,.0f} |")
+    return "\n".join(lines)
+
+
+def _costs(title: str, rounds: Sequence[Drain]) -> str:
+    """The beginning of a table's line."""
+    found = figures(rounds)
+    rate, *cpu = (found[name] for name in COSTS)
+    return f"| {' | '.join([title, cell(rate, ',.0f'), *(cell(one, '.1f') for one in cpu)])} |"
 
 
 def cell(spread: Spread, style: str) -> str:

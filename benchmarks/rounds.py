@@ -48,7 +48,7 @@ def circumstances(workload: Workload) -> str:
 
 
 def in_turn(workload: Workload, contenders: Sequence[Contender], options: Options) -> dict[str, list[Drain]]:
-    """Each contender's rounds by name, on the filled topic; in turn, so that what the machine does meanwhile meets all."""
+    """Each contender's rounds by name, on the filled topic; in turn, so that all meet what the machine does meanwhile."""
     results: dict[str, list[Drain]] = {contender.name: [] for contender in contenders}
     with steps(options.console) as show:
         for number in range(1, options.rounds + 1):

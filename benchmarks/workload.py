@@ -2,10 +2,11 @@
 
 import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -21,6 +22,7 @@ from featurestore.plan import compile_plan
 from scorer.labels import join
 from scorer.training import TrainedModel, train
 from streams.embedded import Stack
+from streams.outputs import TopicNames
 from streams.settings import Settings
 from streams.topics import ensure_topics, existing
 from streams.training import promote, register
@@ -36,6 +38,8 @@ LEARNING_RATE = 0.03  # slow enough that early stopping does not end before the 
 # does, and not hours of it. For training 50, so that an hour of windows fits into a small history.
 RATE, TRAINING_RATE, TRAINING_EVENTS = 1000.0, 50.0, 200_000
 SEED, TRAINING_SEED = 2, 1
+KAFKA_SECONDS = 60.0
+TRANSACTION_MS = 600_000  # within which the events that it hides must be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Workload:
 
     stack: Stack
     folder: Path
+    partitions: int = PARTITIONS
 
     @property
     def environment(self) -> dict[str, str]:
@@ -60,7 +65,7 @@ class Workload:
         return Settings.from_environment(self.environment, self.folder)
 
     def create_topics(self) -> None:
-        ensure_topics(self.stack.bootstrap_servers, topic_specs(pipeline, PLAN, PARTITIONS))
+        ensure_topics(self.stack.bootstrap_servers, topic_specs(pipeline, PLAN, self.partitions))
 
     def deploy(self, trained: TrainedModel) -> None:
         promote(
@@ -73,31 +78,48 @@ class Workload:
 
     def feed(self, stream: Stream, *, partition: int | None = None, compression: str = "none") -> Iterator[tuple[int, int]]:
         """Sends a stream's next block whenever it is asked; how many payments that were, and the bytes of their values."""
-        producer = Producer(
+        yield from _send(self._producer(**{"enable.idempotence": True, "compression.type": compression}), stream, partition)
+
+    def hide(self, stream: Stream) -> Callable[[], None]:
+        """Sends them in a transaction: workers see none of them until the function returned is called, and then all."""
+        transaction = {"transactional.id": "benchmark", "transaction.timeout.ms": TRANSACTION_MS}
+        producer = self._producer(**transaction)
+        producer.init_transactions(KAFKA_SECONDS)
+        producer.begin_transaction()
+        for _ in _send(producer, stream, None):
+            pass
+        return lambda: producer.commit_transaction(KAFKA_SECONDS)
+
+    def _producer(self, **config: Any) -> Producer:
+        return Producer(
             {
                 "bootstrap.servers": self.stack.bootstrap_servers,
-                "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "linger.ms": 20,
                 "queue.buffering.max.messages": 200_000,
-                "compression.type": compression,
+                **config,
             }
         )
-        for keys, values in records(stream):
-            messages = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
-            where = {} if partition is None else {"partition": partition}
-            if producer.produce_batch(SOURCE, messages, **where) != len(messages) or producer.flush(60.0):
-                raise RuntimeError(f"not every event reached {SOURCE}")
-            yield len(values), sum(map(len, values))
 
     def empty(self) -> None:
         """The source topic anew, without records."""
-        admin = AdminClient({"bootstrap.servers": self.stack.bootstrap_servers})
-        for future in admin.delete_topics([SOURCE]).values():
-            future.result()
-        while SOURCE in existing(admin, 10.0):
-            pass
+        self._delete([SOURCE])
         self.create_topics()
+
+    def repartitioned(self, partitions: int) -> "Workload":
+        """The same stack and model with the source and the outputs anew, empty, in so many partitions each."""
+        names = TopicNames.of(pipeline.name)
+        self._delete([SOURCE, names.predictions, names.features])
+        other = replace(self, partitions=partitions)
+        other.create_topics()
+        return other
+
+    def _delete(self, topics: list[str]) -> None:
+        admin = AdminClient({"bootstrap.servers": self.stack.bootstrap_servers})
+        for future in admin.delete_topics(topics).values():
+            future.result()
+        while existing(admin, 10.0).intersection(topics):
+            pass
 
     def forget(self) -> None:
         """No consumer group, no feature state: whoever comes next begins at the first event."""
@@ -112,6 +134,16 @@ class Workload:
             except KafkaException as error:
                 if error.args[0].name() != "GROUP_ID_NOT_FOUND":
                     raise
+
+
+def _send(producer: Producer, stream: Stream, partition: int | None) -> Iterator[tuple[int, int]]:
+    """Block by block: how many payments, and the bytes of their values."""
+    for keys, values in records(stream):
+        messages = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
+        where = {} if partition is None else {"partition": partition}
+        if producer.produce_batch(SOURCE, messages, **where) != len(messages) or producer.flush(KAFKA_SECONDS):
+            raise RuntimeError(f"not every event reached {SOURCE}")
+        yield len(values), sum(map(len, values))
 
 
 @contextmanager

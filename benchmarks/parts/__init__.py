@@ -1,14 +1,30 @@
 """The parts of `make bench`, in the order in which they run: a module each, and its function `measure` under the part's name."""
 
 from benchmarks.part import Part
-from benchmarks.parts import against_peers, burst, entities, latency, memory, payments, scoring
+from benchmarks.parts import (
+    against_peers,
+    burst,
+    chunk_size,
+    entities,
+    latency,
+    memory,
+    partitions,
+    payments,
+    scoring,
+    startup,
+    workers,
+)
 
 PARTS: dict[str, Part] = {
     "payments": payments.measure,
     "peers": against_peers.measure,
+    "scoring": scoring.measure,
     "latency": latency.measure,
     "burst": burst.measure,
+    "chunk_size": chunk_size.measure,
+    "partitions": partitions.measure,
+    "workers": workers.measure,
     "entities": entities.measure,
     "memory": memory.measure,
-    "scoring": scoring.measure,
+    "startup": startup.measure,
 }

@@ -132,7 +132,7 @@ class Oracle:
             other += [f"{self._scored}-{number}-{offset}" for offset in partition.other_ids]
         return told("predictions of what is no accepted event", unasked) + told("one prediction_id, two events", other)
 
-    def _accepted(self, number: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    def _accepted(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """The accepted scored events of a partition: offsets in order, and their numbers."""
         batches = [batch for batch in self._sources.batches if batch.source == (self._scored, number)]
         offsets = [offset for batch in batches for offset in batch.offsets.tolist()]
@@ -158,7 +158,7 @@ class Oracle:
         return sum(max(0, count - 1) for partition in self._outputs.partitions.values() for count in partition.copies.values)
 
 
-def _seen(partition: Partition, side: str, offsets: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _seen(partition: Partition, side: str, offsets: np.ndarray) -> np.ndarray:
     """The witness' counts for these offsets, NONE where no vector was served."""
     values = np.array(getattr(partition, side).values)
     out = np.full(len(offsets), float(NONE))

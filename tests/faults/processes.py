@@ -194,14 +194,9 @@ def slow_chunk(run: Run) -> None:
 def roll(run: Run, world: World, **environment: str) -> None:
     """Ends and replaces every worker, one after another."""
     for number, worker in enumerate(list(world.workers)):
-        worker.terminate()
-        if worker.wait() != 0:
+        world.restart(worker, **{key: f"{value}-{number}" for key, value in environment.items()})
+        if worker.exit_code != 0:
             run.violation(f"{worker.name} ended with exit code {worker.exit_code}")
-        world.workers.remove(worker)
-        named = {key: f"{value}-{number}" for key, value in environment.items()}
-        world.start_worker(**named)
-        world.wait_ready()
-        world.wait_recovered(world.mark(), RECOVERY_SECONDS)
 
 
 @fault("rolling_restart", 5, "every worker ended and replaced in turn; recovery is the longest pause of a partition")

@@ -177,6 +177,15 @@ class World:
         while len(self.workers) < self._count:
             self.start_worker()
 
+    def restart(self, worker: Worker, **environment: str) -> None:
+        """Ends a worker (SIGTERM) and starts a new one in its place; returns when all have their partitions and predict."""
+        worker.terminate()
+        worker.wait()
+        self.workers.remove(worker)
+        self.start_worker(None, **environment)
+        self.wait_ready()
+        self.wait_recovered(self.mark())
+
     # -- load
 
     def load(self, rate: float | None = None) -> Load:
