@@ -84,7 +84,8 @@ class Outputs:
         self._scored_topic, self._witness = scored_topic, witness
         self._topics = Topics(bootstrap_servers, [self.names.predictions, self.names.features, self.names.dead_letters])
         self._decode = msgspec.json.Decoder(PredictionHead).decode
-        self._stop, self._lock, self.failure = threading.Event(), threading.Lock(), None
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="outputs", daemon=True)
         self._thread.start()
 
