@@ -11,6 +11,7 @@ from benchmarks.parts import (
     partitions,
     payments,
     scoring,
+    stages,
     startup,
     workers,
 )
@@ -18,6 +19,7 @@ from benchmarks.parts import (
 PARTS: dict[str, Part] = {
     "payments": payments.measure,
     "peers": against_peers.measure,
+    "stages": stages.measure,
     "scoring": scoring.measure,
     "latency": latency.measure,
     "burst": burst.measure,
