@@ -44,8 +44,9 @@ def main(only: list[str], events: int, rounds: int, profile_seconds: int, write:
         measured = PARTS[part](options)
         click.echo(measured.text)
         if write:
-            report.write_rows(RESULTS, part, measured.rows)
+            rows = report.write_rows(RESULTS, part, measured.rows)
             report.write_between_markers(DOCUMENT, part, measured.text)
+            report.write_between_markers(DOCUMENT, "bars", report.bars(rows))
 
 
 def profiled(workload: Workload, events: int, seconds: int) -> str:

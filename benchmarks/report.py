@@ -138,11 +138,13 @@ def merged(before: Sequence[Row], part: str, found: Sequence[Row]) -> list[Row]:
     return [*others[:place], *found, *others[place:]]
 
 
-def write_rows(path: Path, part: str, found: Sequence[Row]) -> None:
-    """Merges a part's rows into the file."""
+def write_rows(path: Path, part: str, found: Sequence[Row]) -> list[Row]:
+    """Merges a part's rows into the file; returns all that it has now."""
     before = msgspec.json.decode(path.read_bytes(), type=list[Row]) if path.exists() else []
+    rows = merged(before, part, found)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(merged(before, part, found)), indent=1) + b"\n")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
+    return rows
 
 
 def markers(part: str) -> tuple[str, str]:
@@ -159,3 +161,13 @@ def write_between_markers(path: Path, part: str, text: str) -> None:
     if not closed:
         raise ValueError(f"{path} has no lines {begin} and {end}")
     path.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
+
+
+def bars(rows: Sequence[Row]) -> str:
+    """Markdown: every figure that has a bar, and whether it holds."""
+    lines = ["| figure | measured | bar | |", "|---|---|---|---|"]
+    for row in rows:
+        if row.bar is not None:
+            verdict = "holds" if row.holds else "**missed**"
+            lines.append(f"| {row.name} | {row.value:,.4g} {row.unit} | {row.bar:,.4g} | {verdict} |")
+    return "\n".join(lines)

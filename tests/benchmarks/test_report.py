@@ -96,6 +96,11 @@ def test_every_part_has_its_place_in_the_document() -> None:
     assert [part for part in PARTS if not all(marker in text for marker in report.markers(part))] == []
 
 
+def test_the_bars_are_told_in_one_table() -> None:
+    rows = [Row("a/x", 1.0, "s"), Row("a/y", 31.5, "us/event", 15.0, False), Row("b/z", 0.98, "x", 0.75, True)]
+    assert report.bars(rows).splitlines()[2:] == ["| a/y | 31.5 us/event | 15 | **missed** |", "| b/z | 0.98 x | 0.75 | holds |"]
+
+
 def test_chunk_quantiles_are_interpolated_within_their_bucket() -> None:
     metrics = "\n".join(
         f'tidegate_chunk_events_bucket{{le="{bound}",pipeline="p",topic="t"}} {count}'
