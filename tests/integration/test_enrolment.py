@@ -85,13 +85,18 @@ def test_another_number_of_shards_is_refused(shop: Shop) -> None:
         enrolled(shop, nothing, replace(shop.plan(TILES), shards=8))
 
 
-def test_a_reader_waits_for_the_owner_and_reads_its_states(shop: Shop) -> None:
-    """A shared group is read from the owner's namespace, in the owner's number of shards, and marked as in use."""
+def plan_of_a_reader(shop: Shop) -> FeaturePlan:
+    """Of another pipeline, which scores refunds and reads the shop's features of users for their buyers."""
     owner = shop.pipeline(TILES)
     sales = next(feature for feature in owner.features if isinstance(feature, On) and feature.by == "user")
     refund = next(feature.event for feature in owner.features if isinstance(feature, On) and feature.by == "buyer")
     shared = [Shared(replace(sales, read_by="buyer"), pipeline=shop.name)]
-    reader = compile_plan(f"{shop.name}-reader", refund, shared, owner.shards)
+    return compile_plan(f"{shop.name}-reader", refund, shared, owner.shards)
+
+
+def test_a_reader_waits_for_the_owner_and_reads_its_states(shop: Shop) -> None:
+    """A shared group is read from the owner's namespace, in the owner's number of shards, and marked as in use."""
+    reader = plan_of_a_reader(shop)
     with pytest.raises(
         NamespaceError, match=rf"{shop.name}\.sale_by_user\.\S+ is not there: start that pipeline's workers first"
     ):
@@ -106,11 +111,7 @@ def test_a_reader_waits_for_the_owner_and_reads_its_states(shop: Shop) -> None:
 
 def test_a_reader_stops_when_its_owners_group_is_entered_anew_in_other_shards(shop: Shop) -> None:
     """It would look for entities where they are no more, and serve them as never seen."""
-    owner = shop.pipeline(TILES)
-    sales = next(feature for feature in owner.features if isinstance(feature, On) and feature.by == "user")
-    refund = next(feature.event for feature in owner.features if isinstance(feature, On) and feature.by == "buyer")
-    shared = [Shared(replace(sales, read_by="buyer"), pipeline=shop.name)]
-    reader = compile_plan(f"{shop.name}-reader", refund, shared, owner.shards)
+    reader = plan_of_a_reader(shop)
 
     async def make_anew(enrolment: Enrolment) -> None:
         client, name = connect(shop.redis), reader.namespace(reader.groups[0])
