@@ -255,7 +255,7 @@ class Filling:
         self._check_cut(name, before)
 
     def _check_cut(self, name: str, before: Backfill | None) -> None:
-        """The cut of a fill from a file stays as it was begun, also once it is done: another would count events twice or lose some."""
+        """The cut of a fill from a file stays as it was begun, also once it is done: another would count twice, or lose."""
         if self._request.until is not None and before is not None and before.cut not in (None, self._request.until):
             raise BackfillRefused(
                 f"{name} was begun with --until {utc(before.cut)}: leave --until out, name the other groups by --group, "

@@ -79,8 +79,8 @@ class TopicFacts:
     def committed(self, group: str, tps: Iterable[TP]) -> dict[TP, int | None]:
         """Where a consumer group stands; None for a partition that it never committed.
 
-        Asked by a consumer that joins nothing: librdkafka's admin client ends the process by a segmentation fault where the group's
-        coordinator is new or has moved (confluentinc/librdkafka#5040, in 2.16 still).
+        Asked by a consumer that joins nothing: librdkafka's admin client ends the process by a segmentation fault where the
+        group's coordinator is new or has moved (confluentinc/librdkafka#5040, in 2.16 still).
         """
         wanted = [TopicPartition(*tp) for tp in tps]
         if not wanted:

@@ -18,7 +18,7 @@ print([facts.committed(f"group-{number}", [TP("topic", 0)]) for number in range(
 
 
 def test_a_group_without_a_coordinator_yet_has_committed_nothing() -> None:
-    """A Kafka nobody committed to has no coordinators; librdkafka's admin client would end the process with a segmentation fault."""
+    """A Kafka nobody committed to has no coordinators; librdkafka's admin client would end the process at that."""
     with Stack.start(redis=False) as stack:
         command = [sys.executable, "-c", ASK, stack.bootstrap_servers]
         asked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
