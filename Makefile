@@ -21,8 +21,8 @@ help:            ## list the targets
 demo: .venv      ## run the main job on real data; ARGS="--seconds 60 --json FILE" ends by itself
 	@$(BIN)/tidegate demo $(ARGS)
 
-test: .venv      ## run the tests; ARGS are pytest's
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv      ## run the tests, in several processes; ARGS are pytest's, "-k name" or "-n 0" run in one
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: .venv      ## ruff, mypy strict, import contracts
 	$(BIN)/ruff check .

@@ -138,6 +138,7 @@ class Filling:
         for reads in self._plan.reads:
             entry = entries.get(self._plan.namespace(reads.group))
             if entry is not None and self._looks_filled(entry) and not await self._lacks(entry, committed):
+                self._check_cut(entry.name, entry.backfill)
                 self._report.complete.append(reads.group.name)
             else:
                 left.append(reads)
@@ -251,9 +252,15 @@ class Filling:
                 f"{name}: {topic}.parquet is not the file that it was begun with ({now.rows:,} rows now, "
                 f"{before.rows:,} then): go on with that one, {again}"
             )
-        if self._request.until is not None and before.cut != now.cut:
-            assert before.cut is not None
-            raise BackfillRefused(f"{name} was begun with --until {utc(before.cut)}: leave --until out, {again}")
+        self._check_cut(name, before)
+
+    def _check_cut(self, name: str, before: Backfill | None) -> None:
+        """The cut of a fill from a file stays as it was begun, also once it is done: another would count twice, or lose."""
+        if self._request.until is not None and before is not None and before.cut not in (None, self._request.until):
+            raise BackfillRefused(
+                f"{name} was begun with --until {utc(before.cut)}: leave --until out, name the other groups by --group, "
+                f"or begin anew: tidegate features drop {name}"
+            )
 
     async def _fill_from_file(self, folder: Path, event: type[Event]) -> None:
         """Merges a file's events from before the cut, from the first row that a shard lacks."""

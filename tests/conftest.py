@@ -1,7 +1,8 @@
 """What every test may use: one real Kafka and one real Redis for the session, started when first asked for.
 
 KAFKA_BOOTSTRAP_SERVERS and REDIS_URL make the session use those instead; Redis' database is then emptied only where
-a test asks for `redis_client`, so name one that holds nothing else.
+a test asks for `redis_client`, so name one that holds nothing else. Two processes would empty it under each other: with
+either set, all tests run in one.
 """
 
 from __future__ import annotations
@@ -22,9 +23,27 @@ from streams.embedded import EmbeddedRedis, Stack
 from streams.embedded.cluster import EmbeddedCluster
 from streams.running import NOISY
 
+PROCESSES_MAX = 4  # each has up to 3 GB of servers and workers under test
+
+# OpenMP's threads spin while they wait for each other: beside a busy process training took eighteen times as long.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A first example that compiles or loads something takes as long as the machine is busy; that is no failure.
 settings.register_profile("tidegate", deadline=None)
 settings.load_profile("tidegate")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """In how many processes `make test` runs, each with servers of its own; 0 is pytest's own, for tests asked for by name.
+
+    Two even on a single core: most of the time goes into waiting for processes that start and sessions that end.
+    """
+    named = config.option.keyword or any("::" in argument for argument in config.args)
+    if named or os.environ.keys() & {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}:
+        return 0
+    return max(2, min(len(os.sched_getaffinity(0)), PROCESSES_MAX))
 
 
 @pytest.fixture(autouse=True)

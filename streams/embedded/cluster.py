@@ -17,7 +17,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,8 +221,13 @@ class EmbeddedCluster:
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", self._ids[target.port])
 
     def wait_until_whole(self, timeout_seconds: float = READY_SECONDS) -> None:
-        """Until every node that runs calls the cluster's state ok and every replica that runs is linked to its primary."""
-        self._wait("be whole", lambda: all(_is_well(node) for node in self.nodes if node.running), timeout_seconds)
+        """Until every node that runs calls the cluster's state ok, every replica is linked to its primary, and all know it."""
+
+        def whole() -> bool:
+            running = [node for node in self.nodes if node.running]
+            return all(_is_well(node) for node in running) and _agree(running)
+
+        self._wait("be whole", whole, timeout_seconds)
 
     def _introduce(self) -> None:
         """Slots, epochs, and who else there is. Epochs by hand: equal ones would be sorted out only while they gossip."""
@@ -270,6 +275,15 @@ def _knows(node: ClusterNode, count: int) -> bool:
     """Whether a node has shaken hands with all others."""
     views = node.view().values()
     return len(views) == count and all(view.connected and not view.flags & {"handshake", "noaddr"} for view in views)
+
+
+def _agree(nodes: Sequence[ClusterNode]) -> bool:
+    """Whether each of them sees every other as what that one is itself: a primary, or whose replica. Gossip takes a while."""
+    views = {node.port: node.view() for node in nodes}
+    own = {port: view[port].primary_id for port, view in views.items() if port in view}
+    return len(own) == len(views) and all(
+        port in view and view[port].primary_id == primary_id for view in views.values() for port, primary_id in own.items()
+    )
 
 
 def _replication(node: ClusterNode) -> dict[str, Any]:

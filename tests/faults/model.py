@@ -1,4 +1,4 @@
-"""A tiny model, trained and registered once for all runs of a process; worlds only name it as their champion."""
+"""A tiny model, trained once for all runs of a process; worlds only name it as their champion."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from featurestore.plan import FeaturePlan, compile_plan
-from scorer.cache import fetch_in_child
 from scorer.training import train
 from streams.deployments import deploy_champion
 from streams.settings import Settings
-from streams.training import Registered, register
+from tests.champions import cached
 from tests.faults.pipeline import pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,20 +18,20 @@ ROWS, ROUNDS = 4_000, 10
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """A registered version, and the registry and the cache that it lies in."""
+    """A version's hash, and the cache that it lies in; there is no registry."""
 
-    registered: Registered
-    registry_uri: str
+    digest: str
     cache: Path
+    registry_uri: str = "sqlite:////nonexistent/registry.db"
 
     def deploy(self, settings: Settings) -> None:
         """Makes it the champion of a stack; no registry is asked, workers find it in the cache."""
         deploy_champion(
             settings.kafka,
             pipeline=pipeline.name,
-            model=self.registered.model,
-            version=self.registered.version,
-            artifact_hash=self.registered.hash,
+            model=pipeline.name,
+            version=1,
+            artifact_hash=self.digest,
             registry=self.registry_uri,
             who="tests.faults",
             why="a run with faults",
@@ -52,7 +51,5 @@ def train_champion(folder: Path) -> Champion:
     trained = train(
         matrix, labels, times, plan.schema, task="binary", seed=1, gap_seconds=1.0, params={"num_threads": 1}, rounds_max=ROUNDS
     )  # fmt: skip
-    settings = Settings.from_environment({"XDG_CACHE_HOME": str(folder / "cache")}, folder)
-    registered, uri = register(pipeline, trained, settings, ROOT), settings.registry_uri
-    fetch_in_child(registered.model, registered.version, settings.cache, uri=uri, artifact_hash=registered.hash)
-    return Champion(registered, uri, settings.cache)
+    cache = folder / "cache"
+    return Champion(cached(trained, pipeline.name, folder, cache), cache)

@@ -1,12 +1,13 @@
-"""A shop for the tests that ask for one: empty, or with events counted."""
+"""A shop for the tests that ask for one: empty, or with events counted. And what workers said where a test fails."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
 from tests.integration.shop import TILES, Shop, trade
+from tests.integration.transport_world import World
 
 
 @pytest.fixture
@@ -24,3 +25,15 @@ def counted_shop(shop: Shop) -> Shop:
     shop.commit_as_if_served()
     assert shop.call("backfill", shop.file(TILES)).exit_code == 0
     return shop
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure in CI is all there is: its report has what the workers of the test's world wrote."""
+    report = yield
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.failed and isinstance(world, World):
+        report.sections.append(("What the workers wrote", world.told()))
+    return report

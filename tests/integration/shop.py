@@ -22,8 +22,6 @@ from featurestore import offline
 from featurestore.events import Event, EventBatch, Source, contract
 from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_store import RedisStore
-from scorer.artifact import artifact_hash, write_artifact
-from scorer.cache import install
 from scorer.pipeline import Pipeline
 from scorer.training import train
 from streams.chunk import TP
@@ -32,6 +30,7 @@ from streams.deployments import deploy_champion
 from streams.loading import load_pipeline
 from streams.settings import Settings
 from streams.topic_facts import PASSING, TopicFacts, group_of
+from tests.champions import cached
 from tests.integration.replay import wait_for
 
 START = 1_700_000_000.0
@@ -136,12 +135,7 @@ class Shop:
         matrix = dice.exponential(50, (2_500, len(plan.schema)))
         labels, times = (matrix[:, 0] > 40).astype(np.float64), np.arange(2_500.0)
         trained = train(matrix, labels, times, plan.schema, task="binary", seed=1, gap_seconds=1.0, rounds_max=5)
-        version = self.folder / "version"
-        facts = trained.facts(pipeline=self.name, model_name=self.name, owner="tests", created=0.0)
-        write_artifact(version, trained.model, trained.golden, facts)
-        digest = artifact_hash(version)
-        (self.folder / "cache").mkdir()
-        install(self.folder / "cache", self.name, 1, version)
+        digest = cached(trained, self.name, self.folder, self.folder / "cache")
         deploy_champion(
             self.kafka, pipeline=self.name, model=self.name, version=1, artifact_hash=digest, registry="none", who="t", why="t"
         )

@@ -189,6 +189,18 @@ def test_a_hole_between_file_and_kafka_is_refused(shop: Shop) -> None:
     assert shop.states(NEW) == shop.expected(NEW, [*events[:700], *events[1_000:]])
 
 
+def test_a_finished_fill_keeps_its_cut(shop: Shop) -> None:
+    """Another --until is refused, not ignored; the same, or none, finds nothing to do."""
+    events = trade(shop.pipeline(NEW), 0, 200)
+    command = ("backfill", shop.file(NEW), "--from", str(shop.write_history(events)))
+    assert shop.call(*command, "--until", "2023-11-14T22:14:00").exit_code == 0  # the time of event 80
+    refused = shop.call(*command, "--until", "2023-11-14T22:14:30")
+    assert (refused.exit_code, "was begun with --until 2023-11-14T22:14:00" in refused.output) == (1, True), refused.output
+    assert shop.states(NEW) == shop.expected(NEW, events[:80])
+    for until in (("--until", "2023-11-14T22:14:00"), ()):
+        assert shop.call(*command, *until).output.count("lacks nothing, left alone") == 3
+
+
 def test_a_file_comes_first_or_not_at_all(shop: Shop) -> None:
     """A namespace that counted Kafka's events without a cut may hold what the file has."""
     events = trade(shop.pipeline(NEW), 0, 700)

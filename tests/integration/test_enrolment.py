@@ -17,6 +17,7 @@ from featurestore.namespaces import Namespaces
 from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_client import connect
 from featurestore.redis_store import RedisStore
+from streams import forgetting
 from streams.audit import Act, NewActs
 from streams.dropping import drop
 from streams.enrolment import CHECK_SECONDS, Enrolment, Watch, ttl_ms
@@ -85,13 +86,18 @@ def test_another_number_of_shards_is_refused(shop: Shop) -> None:
         enrolled(shop, nothing, replace(shop.plan(TILES), shards=8))
 
 
-def test_a_reader_waits_for_the_owner_and_reads_its_states(shop: Shop) -> None:
-    """A shared group is read from the owner's namespace, in the owner's number of shards, and marked as in use."""
+def plan_of_a_reader(shop: Shop) -> FeaturePlan:
+    """Of another pipeline, which scores refunds and reads the shop's features of users for their buyers."""
     owner = shop.pipeline(TILES)
     sales = next(feature for feature in owner.features if isinstance(feature, On) and feature.by == "user")
     refund = next(feature.event for feature in owner.features if isinstance(feature, On) and feature.by == "buyer")
     shared = [Shared(replace(sales, read_by="buyer"), pipeline=shop.name)]
-    reader = compile_plan(f"{shop.name}-reader", refund, shared, owner.shards)
+    return compile_plan(f"{shop.name}-reader", refund, shared, owner.shards)
+
+
+def test_a_reader_waits_for_the_owner_and_reads_its_states(shop: Shop) -> None:
+    """A shared group is read from the owner's namespace, in the owner's number of shards, and marked as in use."""
+    reader = plan_of_a_reader(shop)
     with pytest.raises(
         NamespaceError, match=rf"{shop.name}\.sale_by_user\.\S+ is not there: start that pipeline's workers first"
     ):
@@ -106,11 +112,7 @@ def test_a_reader_waits_for_the_owner_and_reads_its_states(shop: Shop) -> None:
 
 def test_a_reader_stops_when_its_owners_group_is_entered_anew_in_other_shards(shop: Shop) -> None:
     """It would look for entities where they are no more, and serve them as never seen."""
-    owner = shop.pipeline(TILES)
-    sales = next(feature for feature in owner.features if isinstance(feature, On) and feature.by == "user")
-    refund = next(feature.event for feature in owner.features if isinstance(feature, On) and feature.by == "buyer")
-    shared = [Shared(replace(sales, read_by="buyer"), pipeline=shop.name)]
-    reader = compile_plan(f"{shop.name}-reader", refund, shared, owner.shards)
+    reader = plan_of_a_reader(shop)
 
     async def make_anew(enrolment: Enrolment) -> None:
         client, name = connect(shop.redis), reader.namespace(reader.groups[0])
@@ -233,7 +235,17 @@ def test_what_was_dropped_begins_anew(filled_shop: Shop, redis_client: redis.Red
     assert filled_shop.states(TILES) == filled_shop.expected(TILES, events)
 
 
-def test_running_workers_take_an_erasure_in(shop: Shop) -> None:
+def test_running_workers_take_an_erasure_in(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the command has waited for them, it deletes what they merged meanwhile."""
+    assert forgetting.TAKEN_IN_SECONDS > CHECK_SECONDS
+    deletions, delete = list[float](), forgetting._delete
+
+    async def watched(*arguments: Any) -> None:
+        deletions.append(time.monotonic())
+        await delete(*arguments)
+
+    monkeypatch.setattr(forgetting, "TAKEN_IN_SECONDS", 1.5)
+    monkeypatch.setattr(forgetting, "_delete", watched)
     events = trade(shop.pipeline(TILES), 0, 100)
     sales = [event for event in events if hasattr(event, "user")]
     plan = shop.plan(TILES)
@@ -247,9 +259,9 @@ def test_running_workers_take_an_erasure_in(shop: Shop) -> None:
         admitted = enrolment.admits(plan.groups[0], whole)
         assert admitted.tolist() == [event.user != sales[1].user for event in sales]
 
-    began = time.monotonic()
     enrolled(shop, forget)
-    assert time.monotonic() - began > 10  # the command waited for the worker and deleted once more
+    first, again = deletions
+    assert again - first > 1.5
 
 
 def test_an_act_from_while_a_worker_starts_is_taken_in(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from streams.forgetting import TAKEN_IN_SECONDS, forget
 from tests.integration.replay import wait_for
 from tests.integration.shop import OTHER_KEY, TILES, Shop, batch, trade
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

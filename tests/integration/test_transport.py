@@ -264,11 +264,8 @@ def test_the_drain_on_sigterm_is_bounded(world: World, make_topic: Make) -> None
     topic = filled(world, make_topic, partitions=1, events=10)
     worker = world.start([topic], gate=str(world.gate), settings={"drain_seconds": 0.5})
     until(lambda: world.events("begin"), "in a chunk")
-    began = time.monotonic()
     worker.send_signal(signal.SIGTERM)
-    code, _ = world.end(worker)
-    assert code == 0
-    assert time.monotonic() - began < 4
+    assert world.end(worker)[0] == 0, "it would be 1 if the worker had been ended hard, after its drain"
     assert world.committed(topic, 1) == [0]
 
 
@@ -282,11 +279,9 @@ def test_sigterm_does_not_wait_for_a_dead_member(world: World, kafka: str, make_
     world.start([topic], settings=settings)
     until(lambda: world.events("revoked", stopped.pid), "the survivor joins again")
     until(lambda: group_state(kafka, world.app) == "PREPARING_REBALANCING", "the group waits for the dead one")
-    began = time.monotonic()
     stopped.send_signal(signal.SIGTERM)
-    assert world.end(stopped) == (0, "")
-    assert time.monotonic() - began < 4
-    assert len(members(kafka, world.app)) == 2, "the one that left told the group"
+    assert world.end(stopped) == (0, ""), "had it waited for the dead one's 30 s, it would have been ended hard, with code 1"
+    assert len(members(kafka, world.app)) == 2, "the one that left told the group, which waits for the dead one still"
 
 
 def test_a_chunk_that_computes_longer_than_the_session_timeout(world: World, kafka: str, make_topic: Make) -> None:

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 WORKER = Path(__file__).with_name("transport_worker.py")
 REPOSITORY = Path(__file__).parents[2]
 BOUND_SECONDS = 40.0
+TOLD_LINES = 40  # of each file, when a test failed
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = BOUND_SECONDS) -> Any:
@@ -35,7 +36,7 @@ class World:
         self.log = directory / "log.jsonl"
         self.log.touch()
         self.gate = directory / "gate"
-        self.workers: list[subprocess.Popen[str]] = []
+        self.workers: list[subprocess.Popen[bytes]] = []
 
     def fill(self, topic: str, partition: int, timestamps_ms: Sequence[int]) -> None:
         """Records 0.. of a partition, with these timestamps."""
@@ -44,12 +45,16 @@ class World:
             producer.produce(topic, str(number).encode(), b"key", partition=partition, timestamp=at)
         assert producer.flush(30) == 0
 
-    def start(self, topics: Sequence[str], **plan: Any) -> subprocess.Popen[str]:
+    def start(self, topics: Sequence[str], **plan: Any) -> subprocess.Popen[bytes]:
         plan = {"log": str(self.log), "app": self.app, "bootstrap": self.kafka, "topics": list(topics), **plan}
         command = [sys.executable, str(WORKER), json.dumps(plan)]
-        worker = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=self.directory, env=environment())
-        self.workers.append(worker)
-        return worker
+        with self._stderr(len(self.workers)).open("wb") as stderr:
+            self.workers.append(subprocess.Popen(command, stderr=stderr, cwd=self.directory, env=environment()))
+        return self.workers[-1]
+
+    def _stderr(self, number: int) -> Path:
+        """Where the worker of this number, in the order of their starts, complains."""
+        return self.directory / f"worker-{number}.stderr"
 
     def events(self, kind: str | None = None, pid: int | None = None) -> list[dict[str, Any]]:
         lines = self.log.read_text().split("\n")[:-1]
@@ -82,16 +87,27 @@ class World:
     def _consumer(self) -> Consumer:
         return Consumer({"bootstrap.servers": self.kafka, "group.id": self.app, "enable.auto.commit": False})
 
-    def end(self, worker: subprocess.Popen[str], seconds: float = BOUND_SECONDS) -> tuple[int, str]:
+    def end(self, worker: subprocess.Popen[bytes], seconds: float = BOUND_SECONDS) -> tuple[int, str]:
         """Exit code and what stood on stderr."""
-        _, said = worker.communicate(timeout=seconds)
-        return worker.returncode, said
+        return worker.wait(seconds), self._stderr(self.workers.index(worker)).read_text()
+
+    def told(self) -> str:
+        """For people, when a test failed: the last of what the workers logged, and of what each said on stderr."""
+        files = {"log.jsonl": self.log}
+        for number, worker in enumerate(self.workers):
+            ended = "runs" if worker.poll() is None else f"exit code {worker.returncode}"
+            files[f"stderr of {worker.pid}, {ended}"] = self._stderr(number)
+        return "\n".join(f"-- {title}\n{tail(path)}" for title, path in files.items())
 
     def close(self) -> None:
         for worker in self.workers:
             if worker.poll() is None:
                 worker.kill()
-            worker.communicate(timeout=10)
+            worker.wait(10)
+
+
+def tail(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-TOLD_LINES:])
 
 
 def environment() -> dict[str, str]:

@@ -31,7 +31,10 @@ def river(task: Task) -> OnlineModel:
     return model
 
 
-@pytest.fixture(scope="module", params=[(make, task) for make in (lightgbm, river) for task in TASKS], ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param((make, task), id=f"{make.__name__}-{task}") for make in (lightgbm, river) for task in TASKS],
+)
 def model(request: pytest.FixtureRequest) -> Model:
     make, task = request.param
     built: Callable[[Task], Model] = make

@@ -20,6 +20,7 @@ from scorer.training import TrainedModel
 from tests.scorer.rows import SCHEMA
 
 HOME = "registry with a space"
+CHILD_SECONDS = 240.0  # a child imports MLflow, in seconds on an idle machine
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,7 @@ def test_a_child_fetches_once_and_the_cache_serves_without_a_registry(
 ) -> None:
     name, digest, cache = name_of(named), artifact_hash(named), tmp_path / "cache"
     registry.register(named)
-    folder = fetch_in_child(name, 1, cache, uri=local_uri(home), artifact_hash=digest)
+    folder = fetch_in_child(name, 1, cache, uri=local_uri(home), artifact_hash=digest, timeout_seconds=CHILD_SECONDS)
     load_artifact(folder, SCHEMA, expected_hash=digest)
     nowhere = "http://127.0.0.1:9"
     assert fetch_in_child(name, 1, cache, uri=nowhere, artifact_hash=digest) == folder
@@ -145,7 +146,7 @@ def test_a_cached_version_of_another_registry_is_not_taken(named: Path, tmp_path
 
 def test_the_childs_error_is_the_parents(registry: Registry, home: Path, named: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownVersionError, match="version 7"):
-        fetch_in_child(name_of(named), 7, tmp_path / "cache", uri=local_uri(home))
+        fetch_in_child(name_of(named), 7, tmp_path / "cache", uri=local_uri(home), timeout_seconds=CHILD_SECONDS)
 
 
 def test_a_registry_that_cannot_be_opened_is_an_error_with_its_address() -> None:
@@ -182,7 +183,7 @@ def test_the_registry_connects_to_nobody(home: Path, registry: Registry, named: 
         env=plain,
         cwd=Path(__file__).parents[2],
         capture_output=True,
-        timeout=60,
+        timeout=CHILD_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -126,13 +126,11 @@ running.CLOSE_SECONDS = 0.2
 worker = running.Worker.__new__(running.Worker)
 worker.app, worker._deadline = SimpleNamespace(chunking=SimpleNamespace(drain_seconds=0.1)), None
 worker._arm()
-time.sleep(30)
+time.sleep(300)
 """
-    began = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert "The worker did not stop within 0 s and ends now." in done.stderr
-    assert time.monotonic() - began < 25
 
 
 def test_the_settings_that_faust_is_given(app: MicroBatchApp) -> None:

