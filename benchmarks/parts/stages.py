@@ -1,4 +1,4 @@
-"""Part `stages`: CPU an event by stage, and by thread; how long the event loop is held up; what memory a chunk takes."""
+"""Part `stages`: CPU an event by stage, and by thread; how long the event loop is held up; a chunk's memory; bytes an event."""
 
 import asyncio
 import time
@@ -12,6 +12,7 @@ from benchmarks.rounds import circumstances
 from benchmarks.stages.alone import CHUNK_EVENTS
 from benchmarks.stages.passes import CHUNKS, Pass, measured
 from benchmarks.stages.threads import LIBRDKAFKA, MAIN, OTHERS, by_thread
+from benchmarks.stages.traffic import bytes_so_far
 from benchmarks.workload import RATE, SEED, Workload, prepared
 from examples.payments.generate import Stream
 from streams.cli.progress import steps
@@ -28,14 +29,16 @@ HOLDS = {
 def measure(options: Options) -> Measured:
     with prepared(options.console) as workload:
         found = asyncio.run(measured(workload))
+        before = bytes_so_far(workload)
+        workload.fill(Stream(options.events, RATE, SEED))
         threads = by_threads(workload, options)
+        traffic = {what: (now - before[what]) / options.events for what, now in bytes_so_far(workload).items()}
         described = circumstances(workload)
-    return Measured(rows(found, threads), text(found, threads, described))
+    return Measured(rows(found, threads, traffic), text(found, threads, traffic, described))
 
 
 def by_threads(workload: Workload, options: Options) -> dict[str, float]:
     """A saturated worker's microseconds of CPU an event, by kind of thread."""
-    workload.fill(Stream(options.events, RATE, SEED))
     found: dict[str, float] = {}
 
     def during(pid: int) -> None:
@@ -51,23 +54,26 @@ def by_threads(workload: Workload, options: Options) -> dict[str, float]:
     return found
 
 
-def rows(found: Pass, threads: dict[str, float]) -> list[Row]:
+def rows(found: Pass, threads: dict[str, float], traffic: dict[str, float]) -> list[Row]:
     figures = [(stage, us, "us/event") for stage, us in {**found.stages, **threads}.items()]
     figures += [
         ("page faults", found.page_faults, "faults/event"),
         ("event loop held up, p99", found.stall_p99, "ms"),
         ("event loop held up, most", found.stall_max, "ms"),
         ("memory of a chunk, most", found.chunk_mib, "MiB"),
+        *((what, each, "B/event") for what, each in traffic.items()),
     ]
     return [Row(f"{PART}/{name}", round(value, 3), unit) for name, value, unit in figures]
 
 
-def text(found: Pass, threads: dict[str, float], described: str) -> str:
+def text(found: Pass, threads: dict[str, float], traffic: dict[str, float], described: str) -> str:
     whole = sum(found.stages.values())
     lines = ["| stage | CPU us/event | share |", "|---|---|---|"]
     lines += [f"| {stage} | {us:.2f} | {us / whole:.0%} |" for stage, us in found.stages.items()]
     lines += [f"| all, in one thread | {whole:.2f} | |", "", "| of a whole worker, saturated | CPU us/event | what it does |"]
     lines += ["|---|---|---|", *(f"| {kind} | {us:.1f} | {HOLDS[kind]} |" for kind, us in threads.items())]
+    lines += ["", "| of a whole worker | bytes an event |", "|---|---|"]
+    lines += [f"| {what} | {each:,.0f} |" for what, each in traffic.items()]
     lines += [
         "",
         f"{CHUNKS} chunks of {CHUNK_EVENTS:,} events. {found.page_faults:.2f} page faults an event. While chunks follow each "
