@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
 import pytest
 
@@ -21,10 +22,19 @@ COMMAND = [sys.executable, "-c", "from streams.cli import main; main()", "demo"]
 FIRST_LINE = "First prediction after"
 
 
-def start(tmp_path: Path, *options: str, **variables: str) -> subprocess.Popen[str]:
+class Demo(subprocess.Popen[str]):
+    """As a context: a demo that a failed test leaves running is killed, not waited for."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
+def start(tmp_path: Path, *options: str, **variables: str) -> Demo:
     """TMPDIR marks the demo's processes: all of them inherit it."""
     environ = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1", **variables}
-    return subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ)
+    return Demo([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ)
 
 
 def processes_of(tmp_path: Path) -> dict[int, str]:
