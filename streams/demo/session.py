@@ -5,12 +5,11 @@ The file to read first. What each part does is said in its own file; how it look
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -45,7 +44,6 @@ WARM_UP_SECONDS = 120.0
 DRAIN_SECONDS = 30.0
 
 Progress = Callable[[str, int, int], None]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +67,6 @@ def run_demo(options: DemoOptions, console: Console, environ: Mapping[str, str],
             _Demo(options, console, environ, ending, parts).run(began)
     except KeyboardInterrupt:
         console.print("Stopped before the replay began.")
-
-
-def in_background(work: Callable[[], T]) -> Future[T]:
-    """Does it in a thread that nobody waits for at the end.
-
-    Ctrl-C may interrupt an import in the main thread and leave Python's import lock behind for ever: a pool, whose end is waited
-    for, would then never end if its thread imports something, too.
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # told to who asks for the result
-            future.set_exception(error)
-
-    Thread(target=run, name=work.__name__, daemon=True).start()
-    return future
 
 
 class _Demo:
@@ -114,7 +94,8 @@ class _Demo:
 
     def _start(self, progress: Progress) -> tuple[Source, Settings]:
         """Stack, models, workers and the records to send, as much of it at once as can be."""
-        source = in_background(flights_source)
+        pool = self._parts.enter_context(ThreadPoolExecutor(1))
+        source = pool.submit(flights_source)
         with preparing(self._state, progress) as prepared:
             stack = self._start_stack(progress)
             settings = self._state.settings(stack.bootstrap_servers, stack.redis_url)
