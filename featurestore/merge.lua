@@ -1,18 +1,17 @@
--- Adds the deltas of one shard's entities to their states, if the shard's fence is as expected, and moves the fence.
--- KEYS: the fence, then one state an entity. ARGV: expected fence, new fence, slots of a tile (a letter each, by layout.Op:
--- + < > ^ .), tiles of each window's ring (comma-separated), deltas as featurestore.kernel.pack writes them, one after the other,
--- and, where states live for a time: milliseconds (0: for ever), and the window that renews them when its newest tile moves on.
--- Returns the fence found, with the number of events that came too late (counted by window) if there were any. Reads and checks
--- everything before it writes anything, because a failing script is not undone.
+-- Adds the deltas of entities to their states, shard by shard: if a shard's fence is as expected, and moves the fence.
+-- KEYS: of each shard its fence, then one state an entity. ARGV: slots of a tile (a letter each, by layout.Op: + < > ^ .), tiles of
+-- each window's ring (comma-separated), where states live for a time milliseconds (0: for ever; empty: left as it is), the window
+-- that renews them when its newest tile moves on; then of each shard: number of entities, expected fence, new fence, and deltas as
+-- featurestore.kernel.pack writes them, one after the other.
+-- Returns of each shard the fence found, and the number of events that came too late (counted by window). Reads and checks
+-- everything of a shard before it writes anything of it, because a failing script is not undone.
 -- The layout is featurestore/layout.py's; the arithmetic is on doubles, so that the bytes equal the kernel's.
-local found = redis.call('GET', KEYS[1]) or '-1'
-if found ~= ARGV[1] then return tonumber(found) end
-
 local call, pack, unpack_at = redis.call, struct.pack, struct.unpack
-local rings, deltas, ttl, ruler = {}, ARGV[5], ARGV[6], tonumber(ARGV[7])
-for ring in string.gmatch(ARGV[4], '%d+') do rings[#rings + 1] = tonumber(ring) end
-local width, windows = #ARGV[3], #rings
-local ops = { string.byte(ARGV[3], 1, width) }
+local rings, ruler = {}, tonumber(ARGV[4])
+local ttl = ARGV[3] ~= '' and ARGV[3] or nil
+for ring in string.gmatch(ARGV[2], '%d+') do rings[#rings + 1] = tonumber(ring) end
+local width, windows = #ARGV[1], #rings
+local ops = { string.byte(ARGV[1], 1, width) }
 local blank = ''
 for s = 1, width do blank = blank .. pack('<d', ops[s] == 43 and 0 or (ops[s] == 60 and math.huge or -math.huge)) end
 local cell_format, cell_bytes = '<' .. string.rep('d', width), 8 * width
@@ -36,76 +35,91 @@ local function follow(mine, theirs, ops, leader)
   end
 end
 
-local states = {}
-for first = 2, #KEYS, 1000 do
-  local part = redis.call('MGET', unpack(KEYS, first, math.min(first + 999, #KEYS)))
-  for i = 1, #part do
-    if part[i] and #part[i] ~= #empty then
-      return redis.error_reply('LAYOUT ' .. KEYS[first + i - 1] .. ' has ' .. #part[i] .. ' bytes, not ' .. #empty)
+-- Of the keys behind `fence` up to `last`; returns the fence found and the number that came too late, or an error.
+local function merge(fence, last, expected, new, deltas)
+  local call, pack, unpack_at, ops, width, rings, windows = call, pack, unpack_at, ops, width, rings, windows -- quicker than upvalues
+  local found = call('GET', KEYS[fence]) or '-1'
+  if found ~= expected then return tonumber(found), 0 end
+  local states = {}
+  for first = fence + 1, last, 1000 do
+    local part = call('MGET', unpack(KEYS, first, math.min(first + 999, last)))
+    for i = 1, #part do
+      if part[i] and #part[i] ~= #empty then
+        return nil, 'LAYOUT ' .. KEYS[first + i - 1] .. ' has ' .. #part[i] .. ' bytes, not ' .. #empty
+      end
+      states[first + i - 1] = part[i]
     end
-    states[first + i - 1] = part[i]
   end
+  local at, dropped = 1, 0
+  for key = fence + 1, last do
+    local name, state = KEYS[key], states[key]
+    if not state then
+      state = empty
+      if ttl and ttl ~= '0' then call('SET', name, empty, 'PX', ttl) else call('SET', name, empty) end
+    end
+    local newest
+    newest, at = unpack_at('<d', deltas, at)
+    local header = { unpack_at(header_format, state) }
+    if newest > header[2] then header[2] = newest end
+    local start = header_bytes
+    for w = 1, windows do
+      local ring, head, count = rings[w], header[2 + w], nil
+      count, at = unpack_at('<d', deltas, at)
+      local fresh -- tiles this merge has cleared: what `state` holds of them is stale
+      for _ = 1, count do
+        local theirs = { unpack_at(tile_format, deltas, at) }
+        local tile = theirs[1]
+        if tile > head then
+          if head > -math.huge then
+            fresh = fresh or {}
+            for t = math.max(head + 1, tile - ring + 1), tile do
+              fresh[t % ring] = true
+              if t < tile then call('SETRANGE', name, start + (t % ring) * cell_bytes, blank) end
+            end
+          end
+          head = tile
+        end
+        if tile > head - ring then
+          local position = tile % ring
+          local place = start + position * cell_bytes
+          local mine
+          if fresh and fresh[position] then
+            mine = { unpack_at(cell_format, blank) }
+          else
+            mine = { unpack_at(cell_format, state, place + 1) }
+          end
+          for s = 1, width do
+            local op, added = ops[s], theirs[s + 1]
+            if op == 43 then mine[s] = mine[s] + added
+            elseif op == 60 then if added < mine[s] then mine[s] = added end
+            elseif op == 62 then if added > mine[s] then mine[s] = added end
+            elseif op == 94 then follow(mine, theirs, ops, s) end
+          end
+          call('SETRANGE', name, place, pack(cell_format, unpack(mine, 1, width)))
+        else
+          dropped = dropped + theirs[2] -- slot 0 counts events
+        end
+        at = at + 8 + cell_bytes
+      end
+      if w == ruler and head > header[2 + w] and header[2 + w] > -math.huge then
+        if ttl == '0' then call('PERSIST', name) else call('PEXPIRE', name, ttl) end
+      end
+      header[2 + w] = head
+      start = start + ring * cell_bytes
+    end
+    call('SETRANGE', name, 0, pack(header_format, unpack(header, 1, 2 + windows)))
+  end
+  call('SET', KEYS[fence], new)
+  return tonumber(found), dropped
 end
 
-local at, dropped = 1, 0
-for key = 2, #KEYS do
-  local name, state = KEYS[key], states[key]
-  if not state then
-    state = empty
-    if ttl and ttl ~= '0' then call('SET', name, empty, 'PX', ttl) else call('SET', name, empty) end
-  end
-  local newest
-  newest, at = unpack_at('<d', deltas, at)
-  local header = { unpack_at(header_format, state) }
-  if newest > header[2] then header[2] = newest end
-  local start = header_bytes
-  for w = 1, windows do
-    local ring, head, count = rings[w], header[2 + w], nil
-    count, at = unpack_at('<d', deltas, at)
-    local fresh -- tiles this merge has cleared: what `state` holds of them is stale
-    for _ = 1, count do
-      local theirs = { unpack_at(tile_format, deltas, at) }
-      local tile = theirs[1]
-      if tile > head then
-        if head > -math.huge then
-          fresh = fresh or {}
-          for t = math.max(head + 1, tile - ring + 1), tile do
-            fresh[t % ring] = true
-            if t < tile then call('SETRANGE', name, start + (t % ring) * cell_bytes, blank) end
-          end
-        end
-        head = tile
-      end
-      if tile > head - ring then
-        local position = tile % ring
-        local place = start + position * cell_bytes
-        local mine
-        if fresh and fresh[position] then
-          mine = { unpack_at(cell_format, blank) }
-        else
-          mine = { unpack_at(cell_format, state, place + 1) }
-        end
-        for s = 1, width do
-          local op, added = ops[s], theirs[s + 1]
-          if op == 43 then mine[s] = mine[s] + added
-          elseif op == 60 then if added < mine[s] then mine[s] = added end
-          elseif op == 62 then if added > mine[s] then mine[s] = added end
-          elseif op == 94 then follow(mine, theirs, ops, s) end
-        end
-        call('SETRANGE', name, place, pack(cell_format, unpack(mine, 1, width)))
-      else
-        dropped = dropped + theirs[2] -- slot 0 counts events
-      end
-      at = at + 8 + cell_bytes
-    end
-    if w == ruler and head > header[2 + w] and header[2 + w] > -math.huge then
-      if ttl == '0' then call('PERSIST', name) else call('PEXPIRE', name, ttl) end
-    end
-    header[2 + w] = head
-    start = start + ring * cell_bytes
-  end
-  call('SETRANGE', name, 0, pack(header_format, unpack(header, 1, 2 + windows)))
+local answers, fence = {}, 1
+for at = 5, #ARGV, 4 do
+  local last = fence + tonumber(ARGV[at])
+  local found, dropped = merge(fence, last, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+  if not found then return redis.error_reply(dropped) end
+  answers[#answers + 1] = found
+  answers[#answers + 1] = dropped
+  fence = last + 1
 end
-call('SET', KEYS[1], ARGV[2])
-if dropped > 0 then return { tonumber(found), dropped } end
-return tonumber(found)
+return answers

@@ -67,10 +67,15 @@ class Client:
         self._topology, self._on_retry = topology, on_retry
         self._scripts = {sha(script): script for script in scripts}
 
+    async def clustered(self) -> bool:
+        """Whether keys lie on several nodes, so that those of one command must share a hash tag."""
+        await self._discover()
+        return self._topology.clustered
+
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
         """Sends each command to its key's node; the answers in the commands' order, errors that last as values.
 
-        The keys of one command must share a hash tag. Waits, however long, for what passes: see redis_errors.passes.
+        On a cluster the keys of one command must share a hash tag. Waits, however long, for what passes: see redis_errors.passes.
         """
         await self._discover()
         call = _Call(commands, [None] * len(commands), list(range(len(commands))))

@@ -1,4 +1,4 @@
-"""States in Redis or Valkey: one MGET a shard to read, one script a shard to merge, each set of calls one round trip (a node).
+"""States in Redis or Valkey: MGETs to read, a script to merge, each set of calls one round trip (a node).
 
 Keys of one shard share the hash tag ``{namespace:shard}``. An entity's state is ``{namespace:shard}:e:<entity id>``, a fence
 ``{namespace:shard}:f:<topic>:<partition>``. What a merge does is in merge.lua; one without deltas, in fence_moves.py.
@@ -8,7 +8,7 @@ import itertools
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +30,9 @@ MERGE_SCRIPT = resources.files("featurestore").joinpath("merge.lua").read_text()
 MERGE_SHA = sha(MERGE_SCRIPT)
 NOEVICTION = "noeviction"
 _OP_LETTERS = "+<>^."  # by layout.Op
+# Keys of several shards in one command: small chunks have an entity or two a shard, and a command costs both sides more than an
+# entity does. No more than so many: Redis serves nobody else meanwhile.
+READ_TOGETHER, MERGED_TOGETHER = 500, 100
 
 
 class RedisStore:
@@ -98,28 +101,31 @@ class RedisStore:
         return list(values.reshape(len(namespaces), self._shards))
 
     async def read(self, source: Source, reads: Sequence[Read]) -> list[States]:
-        commands: list[Command] = []
-        orders = []
-        for read in reads:
-            order, bounds = _by_shard(read.entities.shards, self._shards)
-            orders.append((order, bounds))
-            commands += [
-                ("MGET", self._fence_key(read.namespace, shard, source), *self._state_keys(read, shard, order[first:last]))
-                for shard, (first, last) in enumerate(bounds)
-                if first < last
-            ]
-        answers = iter(await self._execute(commands))
-        return [self._states(read.group, order, bounds, answers) for read, (order, bounds) in zip(reads, orders, strict=True)]
+        orders = [_by_shard(read.entities.shards, self._shards) for read in reads]
+        asked = [
+            [self._fence_key(read.namespace, shard, source), *self._state_keys(read, shard, order[first:last])]
+            for read, (order, bounds) in zip(reads, orders, strict=True)
+            for shard, (first, last) in enumerate(bounds)
+            if first < last
+        ]
+        most = await self._most_together(READ_TOGETHER)
+        commands = [("MGET", *itertools.chain(*asked[slice(*part)])) for part in together([len(keys) for keys in asked], most)]
+        values = itertools.chain.from_iterable(await self._execute(commands))
+        return [self._states(read.group, order, bounds, values) for read, (order, bounds) in zip(reads, orders, strict=True)]
 
-    def _states(self, group: Group, order: Ints, bounds: list[tuple[int, int]], answers: Any) -> States:
+    async def _most_together(self, most: int) -> int:
+        """How many keys of several shards one command may have; on a cluster they lie on several nodes."""
+        return 0 if await self._client.clustered() else most
+
+    def _states(self, group: Group, order: Ints, bounds: list[tuple[int, int]], values: Iterator[bytes | None]) -> States:
         empty, size = group.empty.tobytes(), group.length * 8
         fences = np.full(self._shards, UNREAD, dtype=np.int64)
         found: list[bytes] = []
         for shard, (first, last) in enumerate(bounds):
             if first < last:
-                fence, *values = next(answers)
+                fence = next(values)
                 fences[shard] = NEVER if fence is None else int(fence)
-                found += [empty if value is None else value for value in values]
+                found += [empty if value is None else value for value in itertools.islice(values, last - first)]
         if any(len(value) != size for value in found):
             raise LayoutError(f"group {group.name}: a stored state is not of {size} bytes; drop its namespace")
         states = np.empty((len(order), group.length))
@@ -129,39 +135,41 @@ class RedisStore:
     async def merge(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
         if not any(len(merge.entities) for merge in merges):
             return await self._moves.move(source, merges)
-        commands = [command for merge in merges for command in self._merge_commands(source, merge)]
-        answers = iter(await self._execute(commands))
+        most = await self._most_together(MERGED_TOGETHER)
+        commands = [command for merge in merges for command in self._merge_commands(source, merge, most)]
+        answers = itertools.chain.from_iterable(await self._execute(commands))
         found = [np.full(self._shards, UNREAD, dtype=np.int64) for _ in merges]
         for merge, fences in zip(merges, found, strict=True):
             dropped = merge.dropped
             for shard in merge.shards:
-                answer = next(answers)
-                fences[shard], late = answer if isinstance(answer, list) else (answer, 0)
+                fences[shard], late = next(answers), next(answers)
                 dropped += late
             if dropped:
                 self._on_dropped(merge.group.name, dropped)
         return found
 
-    def _merge_commands(self, source: Source, merge: Merge) -> list[Command]:
+    def _merge_commands(self, source: Source, merge: Merge, most: int) -> list[Command]:
+        """merge.lua's calls, for as many shards at once as have that many entities together."""
         group = merge.group
         order, bounds = _by_shard(merge.entities.shards, self._shards)
         packed, ends = _pack(group, merge.deltas[order])
-        ops = "".join(_OP_LETTERS[op] for op in group.ops)
-        rings = ",".join(map(str, group.rings))
-        lifetime = self._lifetime(group)
+        alike = ("".join(_OP_LETTERS[op] for op in group.ops), ",".join(map(str, group.rings)), *self._lifetime(group))
         commands: list[Command] = []
-        for shard in merge.shards:
-            first, last = bounds[shard]
-            keys = [self._fence_key(merge.namespace, shard, source), *self._state_keys(merge, shard, order[first:last])]
-            delta = packed[ends[first] : ends[last]].tobytes()
-            expected = int(merge.expected[shard])
-            commands.append(("EVALSHA", MERGE_SHA, len(keys), *keys, expected, merge.new, ops, rings, delta, *lifetime))
+        for begin, end in together([bounds[shard][1] - bounds[shard][0] for shard in merge.shards], most):
+            keys: list[bytes] = []
+            arguments: list[int | bytes] = []
+            for shard in merge.shards[begin:end]:
+                first, last = bounds[shard]
+                keys += [self._fence_key(merge.namespace, shard, source), *self._state_keys(merge, shard, order[first:last])]
+                delta = packed[ends[first] : ends[last]].tobytes()
+                arguments += [last - first, int(merge.expected[shard]), merge.new, delta]
+            commands.append(("EVALSHA", MERGE_SHA, len(keys), *keys, *alike, *arguments))
         return commands
 
-    def _lifetime(self, group: Group) -> tuple[int, ...]:
-        """merge.lua's last two arguments: milliseconds, 0 for ever, and the window (from 1) that renews them; none: untouched."""
+    def _lifetime(self, group: Group) -> tuple[int | str, int]:
+        """For merge.lua: milliseconds, 0 for ever, empty to leave it as it is; and the window (from 1) that renews them."""
         if group.name not in self._ttl_ms:
-            return ()
+            return "", 0
         ruler = int(group.tile_seconds.argmax())  # the longest tiles: the fewest renewals
         ttl_ms = self._ttl_ms[group.name]
         return (0 if ttl_ms is None else ttl_ms + math.ceil(1000 * group.tile_seconds[ruler]), ruler + 1)
@@ -216,6 +224,22 @@ def _by_shard(shards: Ints, count: int) -> tuple[Ints, list[tuple[int, int]]]:
     order = np.argsort(shards, kind="stable")
     ends = np.searchsorted(shards[order], np.arange(count + 1)).tolist()
     return order, list(itertools.pairwise(ends))
+
+
+def together(sizes: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
+    """Neighbours that have at most so much together, or stand alone: the first's place and behind the last's.
+
+    >>> list(together([40, 50, 20, 300, 10], 100)), list(together([1, 1], 0))
+    ([(0, 2), (2, 3), (3, 4), (4, 5)], [(0, 1), (1, 2)])
+    """
+    begin, held = 0, 0
+    for place, size in enumerate(sizes):
+        if place > begin and held + size > most:
+            yield begin, place
+            begin, held = place, 0
+        held += size
+    if sizes:
+        yield begin, len(sizes)
 
 
 def _pack(group: Group, deltas: Floats) -> tuple[Floats, Ints]:
