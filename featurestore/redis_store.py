@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from redis.exceptions import ResponseError
+from redis.exceptions import ClusterCrossSlotError, ResponseError
 
 from featurestore import kernel
 from featurestore.errors import LayoutError, StoreConfigError
@@ -56,6 +56,7 @@ class RedisStore:
         self._shards, self._on_dropped = shards, on_dropped
         self._moves = FenceMoves(shards, self._fence_key, self._execute)
         self._ttl_ms = ttl_ms
+        self._alone = False  # whether keys of several shards were refused in one command
 
     async def check(self) -> None:
         """StoreConfigError where a node may evict state; a warning without AOF, and where the policy is not told."""
@@ -108,14 +109,29 @@ class RedisStore:
             for shard, (first, last) in enumerate(bounds)
             if first < last
         ]
-        most = await self._most_together(READ_TOGETHER)
-        commands = [("MGET", *itertools.chain(*asked[slice(*part)])) for part in together([len(keys) for keys in asked], most)]
-        values = itertools.chain.from_iterable(await self._execute(commands))
+        sizes = [len(keys) for keys in asked]
+
+        def commands(most: int) -> list[Command]:
+            return [("MGET", *itertools.chain(*asked[slice(*part)])) for part in together(sizes, most)]
+
+        values = await self._ask_together(commands, READ_TOGETHER)
         return [self._states(read.group, order, bounds, values) for read, (order, bounds) in zip(reads, orders, strict=True)]
 
-    async def _most_together(self, most: int) -> int:
-        """How many keys of several shards one command may have; on a cluster they lie on several nodes."""
-        return 0 if await self._client.clustered() else most
+    async def _ask_together(self, commands: Callable[[int], list[Command]], most: int) -> Iterator[Any]:
+        """What commands answer one after the other, that may have `most` keys of several shards, or 0: of one shard alone.
+
+        So on a cluster, and where a proxy of many servers refuses. What was merged before that finds its fence moved.
+        """
+        if self._alone or await self._client.clustered():
+            most = 0
+        try:
+            answers = await self._execute(commands(most))
+        except ResponseError as refused:
+            if not most or not (isinstance(refused, ClusterCrossSlotError) or str(refused).startswith("CROSSSLOT")):
+                raise
+            self._alone = True
+            answers = await self._execute(commands(0))
+        return itertools.chain.from_iterable(answers)
 
     def _states(self, group: Group, order: Ints, bounds: list[tuple[int, int]], values: Iterator[bytes | None]) -> States:
         empty, size = group.empty.tobytes(), group.length * 8
@@ -135,9 +151,11 @@ class RedisStore:
     async def merge(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
         if not any(len(merge.entities) for merge in merges):
             return await self._moves.move(source, merges)
-        most = await self._most_together(MERGED_TOGETHER)
-        commands = [command for merge in merges for command in self._merge_commands(source, merge, most)]
-        answers = itertools.chain.from_iterable(await self._execute(commands))
+
+        def commands(most: int) -> list[Command]:
+            return [command for merge in merges for command in self._merge_commands(source, merge, most)]
+
+        answers = await self._ask_together(commands, MERGED_TOGETHER)
         found = [np.full(self._shards, UNREAD, dtype=np.int64) for _ in merges]
         for merge, fences in zip(merges, found, strict=True):
             dropped = merge.dropped

@@ -11,6 +11,7 @@ import pytest
 from featurestore import offline
 from featurestore.errors import StoreConfigError, StoreWentBackError
 from featurestore.events import Event
+from featurestore.redis_client import Client
 from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from streams.embedded.cluster import ClusterNode, EmbeddedCluster
@@ -164,6 +165,23 @@ def test_scripts_lost_by_one_node_are_loaded_there(whole: EmbeddedCluster) -> No
             await add(store, 200 * i, 200)
         assert retries == []
         assert await dumps(store) == offline.compute(PLAN, [batch(sales(0, 600))]).states
+
+    run(whole, body)
+
+
+def test_who_refuses_several_shards_at_once_gets_them_alone(whole: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a proxy in front of many servers does, which calls itself one; what went through before counts once."""
+
+    async def one(self: Client) -> bool:
+        return False
+
+    monkeypatch.setattr(Client, "clustered", one)
+
+    async def body(store: RedisStore, retries: list[int]) -> None:
+        await add(store, 0, 200)
+        await add(store, 200, 200)
+        assert retries == []
+        assert await dumps(store) == offline.compute(PLAN, [batch(sales(0, 400))]).states
 
     run(whole, body)
 
