@@ -4,17 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.beside import Floats
-
-matplotlib.use("Agg")
-LINE, SECOND, FAINT = "#1f5f8b", "#b5541c", "#9aa5ad"
-DPI = 110
+from benchmarks.plots import FAINT, LINE, SECOND, plt, save
 
 
 class Point(NamedTuple):
@@ -40,7 +34,7 @@ def latency(path: Path, curves: Mapping[str, Sequence[Point]]) -> None:
     axis.set_title("From an event that is due to its prediction in a consumer's hands", loc="left", fontsize=11)
     axis.legend(frameon=False, loc="upper left")
     _latency_axis(axis)
-    _save(figure, (axis,), path)
+    save(figure, (axis,), path)
 
 
 class Course(NamedTuple):
@@ -67,7 +61,7 @@ def burst(path: Path, course: Course, begin: float, end: float, title: str) -> N
         axis.axvspan(begin, end, color=FAINT, alpha=0.18, linewidth=0)
         axis.legend(frameon=False, loc="upper right")
     _latency_axis(times)
-    _save(figure, (times, lag), path)
+    save(figure, (times, lag), path)
 
 
 def _latency_axis(axis: Axes) -> None:
@@ -76,13 +70,3 @@ def _latency_axis(axis: Axes) -> None:
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.yaxis.set_major_formatter("{x:,g}")
     axis.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _save(figure: Figure, axes: Sequence[Axes], path: Path) -> None:
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", color="#e3e6e8", linewidth=0.8)
-        axis.set_axisbelow(True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI)
-    plt.close(figure)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from benchmarks.load import LATE_MS, Phase
 from benchmarks.load_plots import Course
 from benchmarks.open_loop import under_load, warm_broker
 from benchmarks.part import Measured, Options
+from benchmarks.plots import DOCS
 from benchmarks.report import Row, Spread, cell
 from benchmarks.rounds import circumstances
 from benchmarks.trace import Trace
@@ -28,7 +28,7 @@ BEGIN, END = BEFORE_SECONDS, BEFORE_SECONDS + BURST_SECONDS
 RECOVERED = 2.0  # times the p99 before
 WINDOW_SECONDS, WINDOW_STEP = 1.0, 0.1  # of which p99 is taken until it has recovered
 SLICE_SECONDS = 0.5  # of the plot
-PLOT = Path(__file__).parents[2] / "docs" / "plots" / "burst.png"
+PLOT = DOCS / "burst.png"
 UNITS = {"p99_before": "ms", "p50_burst": "ms", "p99_burst": "ms", "greatest_lag": "events", "recovery": "s"}
 TITLES = {
     "p99_before": "p99 before, ms",

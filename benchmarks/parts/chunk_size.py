@@ -5,16 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import FuncFormatter
+
 from benchmarks import report
 from benchmarks.contenders import WORKER, Contender
 from benchmarks.drain import Drain
 from benchmarks.part import Measured, Options
+from benchmarks.plots import DOCS, FAINT, LINE, SECOND, plt, save
 from benchmarks.rounds import circumstances, in_turn
 from benchmarks.workload import RATE, SEED, prepared
 from examples.payments.generate import Stream
 from streams.cli.worker import MOST_CHUNK_EVENTS
 from streams.worker import WorkerOptions
-from tests.faults.plots import DOCS, FAINT, LINE, SECOND, pyplot, save
 
 PART = "chunk_size"
 SIZES = (100, 250, 500, 1_000, 2_000, MOST_CHUNK_EVENTS)  # a worker takes no larger one
@@ -48,14 +50,13 @@ def measure(options: Options) -> Measured:
 
 def plot(path: Path, results: Results) -> None:
     """Throughput, and CPU an event of the worker and of Redis, by the largest chunk; the bars reach from least to greatest."""
-    plt = pyplot()
     figure, (rate, cpu) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     _line(rate, results, "events_per_second", LINE, "one worker")
     _line(cpu, results, "worker_cpu_us", LINE, "worker")
     _line(cpu, results, "redis_cpu_us", SECOND, "Redis")
     rate.set_title("throughput", loc="left", fontsize=11)
     rate.set_ylabel("events a second")
-    rate.yaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     cpu.set_title("CPU", loc="left", fontsize=11)
     cpu.set_ylabel("microseconds an event")
     for axis in (rate, cpu):
@@ -66,7 +67,7 @@ def plot(path: Path, results: Results) -> None:
         axis.set_ylim(bottom=0)
         axis.axvline(DEFAULT, color=FAINT, linestyle="--", linewidth=1, label="default")
         axis.legend(frameon=False)
-    save(plt, figure, (rate, cpu), path)
+    save(figure, (rate, cpu), path)
 
 
 def _line(axis: Any, results: Results, figure: str, color: str, label: str) -> None:

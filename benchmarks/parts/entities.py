@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.part import Measured, Options
+from benchmarks.plots import DOCS
 from benchmarks.report import Row, cell
 from benchmarks.states import plots
 from benchmarks.states.costs import CHUNKS, FIGURES, Rounds, Sized, by_entities, by_windows, growth, spread
@@ -18,7 +18,7 @@ FLAT_BAR = 1.2  # a state merged among the most entities by one among the fewest
 AGED_USERS = 50_000
 SMALL, PAYMENTS = "count, sum, std", "count, sum, mean, std, max"
 MEMORY_BARS = {("Valkey 9", SMALL): 1.25, ("Redis 7", SMALL): 1.4}  # KiB an entity, at most
-PLOT = Path(__file__).parents[2] / "docs" / "plots" / "entities.png"
+PLOT = DOCS / "entities.png"
 
 Aged = Sequence[tuple[Kept, float | None]]  # with its bar
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
@@ -14,6 +13,7 @@ from benchmarks.load import LATE_MS, Phase
 from benchmarks.load_plots import Point
 from benchmarks.open_loop import under_load, warm_broker
 from benchmarks.part import Measured, Options
+from benchmarks.plots import DOCS
 from benchmarks.report import Row, Spread, cell
 from benchmarks.rounds import circumstances
 from benchmarks.trace import Trace
@@ -29,7 +29,7 @@ BAR_LOAD = 5_000
 P99_BAR, CPU_BAR = 1.5, 60.0  # times the loop's, and microseconds an event, at most
 WARM_SECONDS, MEASURED_SECONDS = 5.0, 15.0
 KEPT_UP = 0.97  # of the load, in predictions
-PLOT = Path(__file__).parents[2] / "docs" / "plots" / "latency.png"
+PLOT = DOCS / "latency.png"
 UNITS = {"p50": "ms", "p99": "ms", "achieved": "events/s", "worker_cpu_us": "us/event", "redis_cpu_us": "us/event"}
 
 

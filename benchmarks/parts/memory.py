@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import psutil
@@ -14,6 +13,7 @@ from benchmarks import machine
 from benchmarks.contenders import WORKER, Running
 from benchmarks.drain import STALL_SECONDS, Ends, Show
 from benchmarks.part import Measured, Options
+from benchmarks.plots import DOCS
 from benchmarks.report import Row
 from benchmarks.states import footprint, plots
 from benchmarks.states.users import memory
@@ -28,7 +28,7 @@ SAMPLE_SECONDS, WAIT_SECONDS = 2.0, 0.1
 GREATEST_BAR, GROWTH_BAR = 400.0, 5.0  # MiB, and % over the last half
 EDGE = 0.05  # of the events: medians over as many after the middle, and before the end
 SAMPLES_LEAST = 5  # in each of these
-PLOT = Path(__file__).parents[2] / "docs" / "plots" / "memory.png"
+PLOT = DOCS / "memory.png"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from examples.payments.generate import Stream, records
 from examples.payments.pipeline import pipeline
 from featurestore.redis_store import RedisStore
 from monitors.metrics import WorkerMetrics
-from streams.chunk import TP, Chunk
+from streams.chunk import TP, Chunk, Record
 from streams.flow import Flow
 from streams.model_source import load_champion
 from streams.publisher import Outgoing
@@ -45,13 +45,13 @@ class Nowhere:
 def chunks(count: int) -> Iterator[Chunk]:
     """So many full chunks of one partition, one after the other."""
     now_ms, offset = int(time.time() * 1000), 0
-    found: list[Consumed] = []
+    found: list[Record] = []
     for keys, values in records(Stream(count * CHUNK_EVENTS, RATE, SEED)):
         for key, value in zip(keys, values, strict=True):
             found.append(Consumed(offset, key, value, now_ms))
             offset += 1
             if len(found) == CHUNK_EVENTS:
-                yield Chunk(*FIRST, found)  # type: ignore[arg-type]
+                yield Chunk(*FIRST, found)
                 found = []
 
 

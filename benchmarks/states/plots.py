@@ -3,18 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from benchmarks.plots import FAINT, LINE, SECOND, plt, save
 from benchmarks.report import Spread
 from benchmarks.states.costs import Rounds, spread
 from benchmarks.states.footprint import Kept
-
-matplotlib.use("Agg")
-LINE, SECOND, FAINT = "#1f5f8b", "#b5541c", "#9aa5ad"
-DPI = 110
 
 
 def entities(path: Path, sizes: Rounds, windows: Rounds, aged: Sequence[tuple[Kept, float | None]], flat_bar: float) -> None:
@@ -86,13 +80,3 @@ def resident(path: Path, samples: Sequence[tuple[int, float]], bar: float, half:
     axis.set_ylim(bottom=0)
     axis.legend(frameon=False, loc="lower right")
     save(figure, (axis,), path)
-
-
-def save(figure: Figure, axes: Sequence[Axes], path: Path) -> None:
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", color="#e3e6e8", linewidth=0.8)
-        axis.set_axisbelow(True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI)
-    plt.close(figure)

@@ -2,18 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from benchmarks.plots import FAINT, LINE, SECOND, plt, save
 from tests.faults.sampling import Sample, column
-
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "plots"
-LINE, SECOND, FAINT = "#1f5f8b", "#b5541c", "#9aa5ad"
-DPI = 110
 
 
 def backlog(path: Path, workers: Mapping[str, Sequence[Sample]], drained: Sequence[tuple[float, float]], title: str) -> None:
     """Each worker's memory over time, above; events drained (seconds, events), below."""
-    plt = pyplot()
     figure, (memory, events) = plt.subplots(2, 1, figsize=(9, 5.6), sharex=True, height_ratios=(3, 2), layout="constrained")
     for (name, samples), color in zip(workers.items(), (LINE, SECOND, FAINT), strict=False):
         memory.plot([one.at for one in samples], column(samples, "rss_mib"), color=color, linewidth=1.2, label=name)
@@ -26,7 +21,7 @@ def backlog(path: Path, workers: Mapping[str, Sequence[Sample]], drained: Sequen
     events.set_ylabel("events committed, millions")
     events.set_xlabel("seconds")
     events.set_ylim(bottom=0)
-    save(plt, figure, (memory, events), path)
+    save(figure, (memory, events), path)
 
 
 def soak(
@@ -37,7 +32,6 @@ def soak(
     title: str,
 ) -> None:
     """What each worker held, the one that lives throughout (True) in colour; faults as marks at the foot."""
-    plt = pyplot()
     panels = (("rss_mib", "memory, MiB"), ("files", "open files"), ("threads", "threads"), ("tasks", "asyncio tasks"))
     figure, axes = plt.subplots(3, 2, figsize=(11, 8.4), sharex=True, layout="constrained")
     flat = list(axes.flat)
@@ -54,25 +48,4 @@ def soak(
     for axis in axes[2]:
         axis.set_xlabel("minutes (marks: faults)")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    save(plt, figure, flat, path)
-
-
-def pyplot() -> Any:
-    """Matplotlib that draws into files."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt
-
-
-def save(plt: Any, figure: Any, axes: Sequence[Any], path: Path) -> None:
-    """Writes a figure in the style of all plots here."""
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", color="#e3e6e8", linewidth=0.8)
-        axis.set_axisbelow(True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI)
-    plt.close(figure)
+    save(figure, flat, path)

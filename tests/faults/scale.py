@@ -5,6 +5,7 @@ import time
 import numpy as np
 import psutil
 
+from benchmarks.plots import DOCS
 from featurestore import offline
 from streams.outputs import TopicNames
 from streams.vectors import decode_vectors
@@ -188,7 +189,7 @@ def _judge_memory(run: Run, world: World, sampler: Sampler, progress: list[tuple
     steady = [(at, done) for at, done in progress if 0.1 * events <= done <= 0.95 * events]
     rate = (steady[-1][1] - steady[0][1]) / (steady[-1][0] - steady[0][0]) if len(steady) > 2 else float("nan")
     run.note("events_per_second", round(rate) if rate == rate else None)
-    folder = plots.DOCS if events >= FULL_EVENTS else run.folder
+    folder = DOCS if events >= FULL_EVENTS else run.folder
     title = f"{events:,} events, two workers, {rate:,.0f} events/s"
     plots.backlog(folder / "backlog.png", workers, progress, title)
 

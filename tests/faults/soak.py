@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import redis
 
+from benchmarks.plots import DOCS
 from tests.faults import plots
 from tests.faults.processes import RECOVERY_SECONDS
 from tests.faults.redises import server
@@ -189,6 +190,6 @@ def _level(samples: list[Sample], name: str) -> float:
 
 def _plot(run: Run, veteran: Worker, sampler: Sampler, faults: list[tuple[float, str]]) -> None:
     workers = [(pid == veteran.pid, samples) for pid, samples in sampler.samples.items()]
-    folder = plots.DOCS if run.runs >= FULL else run.folder
+    folder = DOCS if run.runs >= FULL else run.folder
     title = f"{RATE:,.0f} events/s, {len(faults)} faults; blue: the worker that lives throughout"
     plots.soak(folder / "soak.png", workers, sampler.probed, faults, title)
