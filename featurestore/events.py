@@ -3,7 +3,8 @@
 How bytes become events is left to streams.codec; what is computed from them to the other modules of this package.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -120,8 +121,10 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Consecutive accepted events of one partition; every array has one entry an event, in offset order.
+    """Accepted events of one topic; every array has one entry an event.
 
+    They are consecutive events of one partition, ``source``, in offset order; or, of a joined batch, such stretches one after the
+    other: ``parts`` says each one's partition and how many events it has, and ``source`` is the first.
     ``offsets`` int64; ``ingested`` and ``times`` float64, seconds since the epoch (the broker's timestamp, the event's own time);
     ``keys`` what is published about them is keyed by: the records' raw keys, or with personal fields the hashed field's.
     """
@@ -133,11 +136,29 @@ class EventBatch:
     times: Floats
     keys: list[bytes | None]
     events: list[Any]
+    parts: tuple[tuple[Source, int], ...] = ()
     _columns: dict[str, list[Any]] = field(default_factory=dict, repr=False)
     _numbers: dict[str, Floats] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.events)
+
+    @property
+    def part(self) -> Ints:
+        """Of each event, which of the parts it belongs to; int64 (n,)."""
+        if not self.parts:
+            return np.zeros(len(self), dtype=np.int64)
+        return np.repeat(np.arange(len(self.parts)), [n for _, n in self.parts])
+
+    @property
+    def partitions(self) -> Ints:
+        """Each event's partition, int64 (n,)."""
+        numbers = [source.partition for source, _ in self.parts] or [self.source.partition]
+        return np.array(numbers, dtype=np.int64)[self.part]
+
+    def source_of(self, row: int) -> Source:
+        """The partition of one event."""
+        return self.parts[self.part[row]][0] if self.parts else self.source
 
     def column(self, name: str) -> list[Any]:
         """One field of every event, as a list of Python objects; kept, so that the next caller gets the same list."""
@@ -155,6 +176,24 @@ class EventBatch:
         if found is None:
             found = self._numbers[name] = np.array(self.column(name), dtype=np.float64) + 0.0
         return found
+
+
+def joined(batches: Sequence[EventBatch]) -> EventBatch:
+    """Batches of one topic as one: of one partition if all are of the same, else with a part for each."""
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+    alike = all(batch.source == first.source for batch in batches)
+    return EventBatch(
+        event=first.event,
+        source=first.source,
+        offsets=np.concatenate([batch.offsets for batch in batches]),
+        ingested=np.concatenate([batch.ingested for batch in batches]),
+        times=np.concatenate([batch.times for batch in batches]),
+        keys=list(itertools.chain.from_iterable(batch.keys for batch in batches)),
+        events=list(itertools.chain.from_iterable(batch.events for batch in batches)),
+        parts=() if alike else tuple((batch.source, len(batch)) for batch in batches),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,13 +174,13 @@ class Group:
         return np.asarray(np.where(null, 0.0, distance + 0.0))
 
 
-def _position(slot: Slot, batch: EventBatch) -> Floats | float | None:
+def _position(slot: Slot, batch: EventBatch) -> Floats | None:
     """Where each event stands in the order of its topic, for the slots that say which event is the newest."""
     match slot.what:
         case "last_time":
             return batch.times
         case "last_partition":
-            return float(batch.source.partition)
+            return batch.partitions.astype(np.float64)
         case "last_offset":
             return batch.offsets.astype(np.float64)
     return None

@@ -26,33 +26,36 @@ class MemoryStore:
     async def fences(self, namespaces: Sequence[str], source: Source) -> list[Ints]:
         return [self._fence(namespace, source).copy() for namespace in namespaces]
 
-    async def read(self, source: Source, reads: Sequence[Read]) -> list[States]:
-        return [self._read(source, read) for read in reads]
+    async def read(self, sources: Sequence[Source], reads: Sequence[Read]) -> list[States]:
+        return [self._read(sources, read) for read in reads]
 
-    def _read(self, source: Source, read: Read) -> States:
+    def _read(self, sources: Sequence[Source], read: Read) -> States:
         held = self._states[read.namespace]
         rows = [_checked(held.get(id, read.group.empty), read.group, id) for id in read.entities.ids]
         states = np.array(rows).reshape(-1, read.group.length)
-        fences = np.full(self._shards, UNREAD, dtype=np.int64)
+        fences = np.full((len(sources), self._shards), UNREAD, dtype=np.int64)
         touched = read.entities.shards
-        fences[touched] = self._fence(read.namespace, source)[touched]
+        for own, source in zip(fences, sources, strict=True):
+            own[touched] = self._fence(read.namespace, source)[touched]
         return States(states, fences)
 
-    async def merge(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
-        return [self._merge(source, merge) for merge in merges]
+    async def merge(self, sources: Sequence[Source], merges: Sequence[Merge]) -> list[Ints]:
+        return [self._merge(sources, merge) for merge in merges]
 
-    def _merge(self, source: Source, merge: Merge) -> Ints:
-        fences, held, group = self._fence(merge.namespace, source), self._states[merge.namespace], merge.group
-        found, dropped = np.full(self._shards, UNREAD, dtype=np.int64), merge.dropped
+    def _merge(self, sources: Sequence[Source], merge: Merge) -> Ints:
+        fences = [self._fence(merge.namespace, source) for source in sources]
+        held, group, dropped = self._states[merge.namespace], merge.group, merge.dropped
+        found = np.full((len(sources), self._shards), UNREAD, dtype=np.int64)
         for shard in merge.shards:
-            found[shard] = fences[shard]
-            if fences[shard] != merge.expected[shard]:
+            found[:, shard] = [own[shard] for own in fences]
+            if (found[:, shard] != merge.expected[:, shard]).any():
                 continue
             for row in np.flatnonzero(merge.entities.shards == shard):
                 state = held.setdefault(merge.entities.ids[row], group.empty.copy())
                 _checked(state, group, merge.entities.ids[row])
                 dropped += int(kernel.merge(state, merge.deltas[row], group.rings, group.starts, group.ops, group.leaders))
-            fences[shard] = merge.new
+            for own, new in zip(fences, merge.new[:, shard], strict=True):
+                own[shard] = new
         if dropped:
             self._on_dropped(group.name, dropped)
         return found

@@ -1,13 +1,13 @@
--- Adds the deltas of entities to their states, shard by shard: if a shard's fence is as expected, and moves the fence.
--- KEYS: of each shard its fence, then one state an entity. ARGV: slots of a tile (a letter each, by layout.Op: + < > ^ .), tiles of
--- each window's ring (comma-separated), where states live for a time milliseconds (0: for ever; empty: left as it is), the window
--- that renews them when its newest tile moves on; then of each shard: number of entities, expected fence, new fence, and deltas as
--- featurestore.kernel.pack writes them, one after the other.
--- Returns of each shard the fence found, and the number of events that came too late (counted by window). Reads and checks
+-- Adds the deltas of entities to their states, shard by shard: if a shard's fences are as expected, and moves the fences.
+-- KEYS: of each shard the fence of each source, then one state an entity. ARGV: slots of a tile (a letter each, by layout.Op:
+-- + < > ^ .), tiles of each window's ring (comma-separated), where states live for a time milliseconds (0: for ever; empty: left
+-- as it is), the window that renews them when its newest tile moves on, the number of sources; then of each shard: number of
+-- entities, of each source the expected and the new fence, and deltas as featurestore.kernel.pack writes them, one after the other.
+-- Returns of each shard the fences found, and the number of events that came too late (counted by window). Reads and checks
 -- everything of a shard before it writes anything of it, because a failing script is not undone.
 -- The layout is featurestore/layout.py's; the arithmetic is on doubles, so that the bytes equal the kernel's.
 local call, pack, unpack_at = redis.call, struct.pack, struct.unpack
-local rings, ruler = {}, tonumber(ARGV[4])
+local rings, ruler, sources = {}, tonumber(ARGV[4]), tonumber(ARGV[5])
 local ttl = ARGV[3] ~= '' and ARGV[3] or nil
 for ring in string.gmatch(ARGV[2], '%d+') do rings[#rings + 1] = tonumber(ring) end
 local width, windows = #ARGV[1], #rings
@@ -35,23 +35,28 @@ local function follow(mine, theirs, ops, leader)
   end
 end
 
--- Of the keys behind `fence` up to `last`; returns the fence found and the number that came too late, or an error.
-local function merge(fence, last, expected, new, deltas)
+-- Of the fences from `fence` on and the states from `first` to `last`; ARGV[given] is the first expected fence. Tells `answers` the
+-- fences found and the number that came too late; returns an error if there is one.
+local function merge(fence, first, last, given, deltas, answers)
   local call, pack, unpack_at, ops, width, rings, windows = call, pack, unpack_at, ops, width, rings, windows -- quicker than upvalues
-  local found = call('GET', KEYS[fence]) or '-1'
-  if found ~= expected then return tonumber(found), 0 end
-  local states = {}
-  for first = fence + 1, last, 1000 do
-    local part = call('MGET', unpack(KEYS, first, math.min(first + 999, last)))
+  local states, expected = {}, true
+  for from = fence, last, 1000 do
+    local part = call('MGET', unpack(KEYS, from, math.min(from + 999, last)))
     for i = 1, #part do
-      if part[i] and #part[i] ~= #empty then
-        return nil, 'LAYOUT ' .. KEYS[first + i - 1] .. ' has ' .. #part[i] .. ' bytes, not ' .. #empty
+      local key, value = from + i - 1, part[i]
+      if key < first then
+        value = value or '-1'
+        expected = expected and value == ARGV[given + 2 * (key - fence)]
+        answers[#answers + 1] = tonumber(value)
+      elseif value and #value ~= #empty then
+        return 'LAYOUT ' .. KEYS[key] .. ' has ' .. #value .. ' bytes, not ' .. #empty
+      else
+        states[key] = value
       end
-      states[first + i - 1] = part[i]
     end
   end
   local at, dropped = 1, 0
-  for key = fence + 1, last do
+  for key = first, expected and last or 0 do
     local name, state = KEYS[key], states[key]
     if not state then
       state = empty
@@ -109,17 +114,16 @@ local function merge(fence, last, expected, new, deltas)
     end
     call('SETRANGE', name, 0, pack(header_format, unpack(header, 1, 2 + windows)))
   end
-  call('SET', KEYS[fence], new)
-  return tonumber(found), dropped
+  for source = 0, expected and sources - 1 or -1 do call('SET', KEYS[fence + source], ARGV[given + 2 * source + 1]) end
+  answers[#answers + 1] = dropped
 end
 
 local answers, fence = {}, 1
-for at = 5, #ARGV, 4 do
-  local last = fence + tonumber(ARGV[at])
-  local found, dropped = merge(fence, last, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
-  if not found then return redis.error_reply(dropped) end
-  answers[#answers + 1] = found
-  answers[#answers + 1] = dropped
+for at = 6, #ARGV, 2 + 2 * sources do
+  local first = fence + sources
+  local last = first + tonumber(ARGV[at]) - 1
+  local failed = merge(fence, first, last, at + 1, ARGV[at + 1 + 2 * sources], answers)
+  if failed then return redis.error_reply(failed) end
   fence = last + 1
 end
 return answers

@@ -37,7 +37,7 @@ def reference_order(batches: Sequence[EventBatch]) -> Ints:
     return np.lexsort(
         (
             np.concatenate([batch.offsets for batch in batches]),
-            np.concatenate([np.full(len(batch), batch.source.partition) for batch in batches]),
+            np.concatenate([batch.partitions for batch in batches]),
             np.concatenate([np.full(len(batch), topics.index(batch.source.topic)) for batch in batches]),
             np.concatenate([batch.times for batch in batches]),
         )

@@ -9,6 +9,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
@@ -96,17 +97,17 @@ class RedisStore:
             return {}
 
     async def fences(self, namespaces: Sequence[str], source: Source) -> list[Ints]:
-        keys = [self._fence_key(namespace, shard, source) for namespace in namespaces for shard in range(self._shards)]
+        keys = [key for namespace in namespaces for key in fence_keys(namespace, self._shards, source)]
         found = await self._execute([("GET", key) for key in keys])
         values = np.array([NEVER if value is None else int(value) for value in found], dtype=np.int64)
         return list(values.reshape(len(namespaces), self._shards))
 
-    async def read(self, source: Source, reads: Sequence[Read]) -> list[States]:
+    async def read(self, sources: Sequence[Source], reads: Sequence[Read]) -> list[States]:
         orders = [_by_shard(read.entities.shards, self._shards) for read in reads]
         asked = [
-            [self._fence_key(read.namespace, shard, source), *self._state_keys(read, shard, order[first:last])]
+            keys
             for read, (order, bounds) in zip(reads, orders, strict=True)
-            for shard, (first, last) in enumerate(bounds)
+            for keys, (first, last) in zip(self._keys(sources, read, order, bounds), bounds, strict=True)
             if first < last
         ]
         sizes = [len(keys) for keys in asked]
@@ -115,7 +116,10 @@ class RedisStore:
             return [("MGET", *itertools.chain(*asked[slice(*part)])) for part in together(sizes, most)]
 
         values = await self._ask_together(commands, READ_TOGETHER)
-        return [self._states(read.group, order, bounds, values) for read, (order, bounds) in zip(reads, orders, strict=True)]
+        return [
+            self._states(len(sources), read.group, order, bounds, values)
+            for read, (order, bounds) in zip(reads, orders, strict=True)
+        ]
 
     async def _ask_together(self, commands: Callable[[int], list[Command]], most: int) -> Iterator[Any]:
         """What commands answer one after the other, that may have `most` keys of several shards, or 0: of one shard alone.
@@ -133,14 +137,15 @@ class RedisStore:
             answers = await self._execute(commands(0))
         return itertools.chain.from_iterable(answers)
 
-    def _states(self, group: Group, order: Ints, bounds: list[tuple[int, int]], values: Iterator[bytes | None]) -> States:
+    def _states(
+        self, sources: int, group: Group, order: Ints, bounds: list[tuple[int, int]], values: Iterator[bytes | None]
+    ) -> States:
         empty, size = group.empty.tobytes(), group.length * 8
-        fences = np.full(self._shards, UNREAD, dtype=np.int64)
+        fences = np.full((sources, self._shards), UNREAD, dtype=np.int64)
         found: list[bytes] = []
         for shard, (first, last) in enumerate(bounds):
             if first < last:
-                fence = next(values)
-                fences[shard] = NEVER if fence is None else int(fence)
+                fences[:, shard] = [NEVER if value is None else int(value) for value in itertools.islice(values, sources)]
                 found += [empty if value is None else value for value in itertools.islice(values, last - first)]
         if any(len(value) != size for value in found):
             raise LayoutError(f"group {group.name}: a stored state is not of {size} bytes; drop its namespace")
@@ -148,39 +153,39 @@ class RedisStore:
         states[order] = np.frombuffer(b"".join(found), dtype=np.float64).reshape(-1, group.length)
         return States(states, fences)
 
-    async def merge(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
-        if not any(len(merge.entities) for merge in merges):
-            return await self._moves.move(source, merges)
+    async def merge(self, sources: Sequence[Source], merges: Sequence[Merge]) -> list[Ints]:
+        if len(sources) == 1 and not any(len(merge.entities) for merge in merges):
+            return await self._moves.move(sources, merges)
 
         def commands(most: int) -> list[Command]:
-            return [command for merge in merges for command in self._merge_commands(source, merge, most)]
+            return [command for merge in merges for command in self._merge_commands(sources, merge, most)]
 
         answers = await self._ask_together(commands, MERGED_TOGETHER)
-        found = [np.full(self._shards, UNREAD, dtype=np.int64) for _ in merges]
+        found = [np.full((len(sources), self._shards), UNREAD, dtype=np.int64) for _ in merges]
         for merge, fences in zip(merges, found, strict=True):
             dropped = merge.dropped
             for shard in merge.shards:
-                fences[shard], late = next(answers), next(answers)
-                dropped += late
+                fences[:, shard] = list(itertools.islice(answers, len(sources)))
+                dropped += next(answers)
             if dropped:
                 self._on_dropped(merge.group.name, dropped)
         return found
 
-    def _merge_commands(self, source: Source, merge: Merge, most: int) -> list[Command]:
+    def _merge_commands(self, sources: Sequence[Source], merge: Merge, most: int) -> list[Command]:
         """merge.lua's calls, for as many shards at once as have that many entities together."""
-        group = merge.group
         order, bounds = _by_shard(merge.entities.shards, self._shards)
-        packed, ends = _pack(group, merge.deltas[order])
-        alike = ("".join(_OP_LETTERS[op] for op in group.ops), ",".join(map(str, group.rings)), *self._lifetime(group))
+        packed, ends = _pack(merge.group, merge.deltas[order])
+        alike = (*_tiles(merge.group), *self._lifetime(merge.group), len(sources))
+        asked = self._keys(sources, merge, order, bounds)
+        moved = np.stack([merge.expected, merge.new], axis=2).transpose(1, 0, 2).reshape(self._shards, -1).tolist()
         commands: list[Command] = []
         for begin, end in together([bounds[shard][1] - bounds[shard][0] for shard in merge.shards], most):
             keys: list[bytes] = []
             arguments: list[int | bytes] = []
             for shard in merge.shards[begin:end]:
                 first, last = bounds[shard]
-                keys += [self._fence_key(merge.namespace, shard, source), *self._state_keys(merge, shard, order[first:last])]
-                delta = packed[ends[first] : ends[last]].tobytes()
-                arguments += [last - first, int(merge.expected[shard]), merge.new, delta]
+                keys += asked[shard]
+                arguments += [last - first, *moved[shard], packed[ends[first] : ends[last]].tobytes()]
             commands.append(("EVALSHA", MERGE_SHA, len(keys), *keys, *alike, *arguments))
         return commands
 
@@ -206,15 +211,20 @@ class RedisStore:
     async def close(self) -> None:
         await self._client.aclose()
 
-    def _prefix(self, namespace: str, shard: int) -> bytes:
-        return b"{%s:%d}" % (namespace.encode(), shard)
-
     def _fence_key(self, namespace: str, shard: int, source: Source) -> bytes:
-        return b"%s:f:%s:%d" % (self._prefix(namespace, shard), source.topic.encode(), source.partition)
+        return fence_keys(namespace, self._shards, source)[shard]
 
-    def _state_keys(self, asked: Read | Merge, shard: int, rows: Ints) -> list[bytes]:
-        prefix, ids = self._prefix(asked.namespace, shard) + b":e:", asked.entities.ids
-        return [prefix + ids[row] for row in rows.tolist()]
+    def _keys(
+        self, sources: Sequence[Source], asked: Read | Merge, order: Ints, bounds: list[tuple[int, int]]
+    ) -> list[list[bytes]]:
+        """Of each shard: the sources' fences, then the states of its entities, in this order."""
+        ids, rows = asked.entities.ids, order.tolist()
+        fences = zip(*[fence_keys(asked.namespace, self._shards, source) for source in sources], strict=True)
+        prefixes = state_prefixes(asked.namespace, self._shards)
+        return [
+            [*own, *[prefix + ids[row] for row in rows[first:last]]]
+            for own, prefix, (first, last) in zip(fences, prefixes, bounds, strict=True)
+        ]
 
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
         """The answers, waited for while Redis is away. Safe for merges: one that had arrived finds its own fence."""
@@ -225,6 +235,24 @@ class RedisStore:
             if isinstance(answer, Exception):
                 raise answer
         return answers
+
+
+@lru_cache(1024)
+def state_prefixes(namespace: str, shards: int) -> list[bytes]:
+    """Of each shard what its states' keys begin with."""
+    return [b"{%s:%d}:e:" % (namespace.encode(), shard) for shard in range(shards)]
+
+
+@lru_cache(4096)
+def fence_keys(namespace: str, shards: int, source: Source) -> list[bytes]:
+    """Of each shard the key of the source's fence."""
+    return [b"{%s:%d}:f:%s:%d" % (namespace.encode(), shard, source.topic.encode(), source.partition) for shard in range(shards)]
+
+
+@lru_cache(1024)
+def _tiles(group: Group) -> tuple[str, str]:
+    """For merge.lua: the slots of a tile, and the tiles of each window's ring."""
+    return "".join(_OP_LETTERS[op] for op in group.ops), ",".join(map(str, group.rings))
 
 
 def _redis_cli(node: str) -> str:

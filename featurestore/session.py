@@ -28,8 +28,8 @@ from featurestore.store import UNREAD, Merge, Read, Store
 class View:
     """A chunk with what the store held of it: for each group of the plan (or, of a feed, for each group it writes).
 
-    ``fences`` are those of the states, as read with them; ``fresh`` bool (n,): events not published yet, to be scored;
-    ``degraded``: made without asking the store.
+    ``fences`` int64 (partitions, shards) are those of the states, as read with them; ``fresh`` bool (n,): events not published
+    yet, to be scored; ``degraded``: made without asking the store.
     """
 
     batch: EventBatch
@@ -41,7 +41,7 @@ class View:
 
 
 class Session:
-    """Reads, serves and merges the chunks of one partition in offset order. Not for two chunks at once.
+    """One partition: reads, serves and merges its chunks in offset order. Not for two chunks at once.
 
     ``topic`` is that of the events, where the source is a name of its own for its fences (a Parquet file); ``admits`` says which
     events count in a group at all.
@@ -50,9 +50,9 @@ class Session:
     def __init__(
         self, plan: FeaturePlan, store: Store, source: Source, topic: str | None = None, admits: Admits | None = None
     ) -> None:
-        self._plan, self._store, self.source, self._admits = plan, store, source, admits
-        self._written = plan.written_by(topic or source.topic)
-        self._fences: dict[str, Ints] = {}
+        self.plan, self.store, self.source, self.admits = plan, store, source, admits
+        self.written = plan.written_by(topic or source.topic)
+        self.fences: dict[str, Ints] = {}  # by group, int64 (shards,)
         self.committed = 0
         self.predicted_to = -1
 
@@ -61,8 +61,8 @@ class Session:
 
         FenceBeyondLogError where a fence is at or past `log_end`, or the commit past it: the topic was created anew, or cut off.
         """
-        fences = await self._store.fences([self._plan.namespace(group) for group in self._written], self.source)
-        self._fences = {group.name: found for group, found in zip(self._written, fences, strict=True)}
+        fences = await self.store.fences([self.plan.namespace(group) for group in self.written], self.source)
+        self.fences = {group.name: found for group, found in zip(self.written, fences, strict=True)}
         highest = max((int(found.max()) for found in fences), default=-1)
         lowest = min((int(found.min()) for found in fences), default=None)
         self._check_end(committed, highest, log_end)
@@ -83,11 +83,11 @@ class Session:
             known = f"the workers' consumer group committed {committed}{moved}"
         else:
             return
-        names = [self._plan.namespace(group) for group in self._written]
+        names = [self.plan.namespace(group) for group in self.written]
         raise FenceBeyondLogError(
             f"{self.source.topic}/{self.source.partition} ends at {log_end}, but {known}: the topic was created anew, or Kafka "
             f"lost records that it had acknowledged. Restore the topic, or begin anew: "
-            f"{begin_anew(self._plan.pipeline, self.source.topic, names)}"
+            f"{begin_anew(self.plan.pipeline, self.source.topic, names)}"
         )
 
     def begin_unread(self, committed: int | None) -> None:
@@ -99,28 +99,71 @@ class Session:
         self.predicted_to = self.committed - 1
 
     async def read(self, batch: EventBatch) -> View:
+        """See Joint.read."""
+        return await Joint([self]).read(batch)
+
+    def unread(self, batch: EventBatch) -> View:
+        """See Joint.unread."""
+        return Joint([self]).unread(batch)
+
+    def serve(self, view: View) -> Served:
+        """See Joint.serve."""
+        return Joint([self]).serve(view)
+
+    async def merge(self, view: View, last_offset: int) -> None:
+        """See Joint.merge."""
+        await Joint([self]).merge(view, [last_offset])
+
+    async def settle(self, offset: int) -> None:
+        """Moves every fence up to `offset` - 1, so that `offset` may be committed: all before it must have been merged."""
+        await Joint([self]).settle(offset)
+
+    def advance(self, group: Group, fences: Ints) -> None:
+        """Takes in what is known of a group's fences now, int64 (shards,): none of them moves back."""
+        own = self.fences[group.name]
+        np.maximum(own, fences, out=own)
+        self.predicted_to = max(self.predicted_to, int(own.max()))
+
+
+class Joint:
+    """Chunks of several partitions of one topic, read, served and merged as one; a small chunk costs as much as a large one.
+
+    ``sessions`` in the order of the batch's parts. A shard is merged if the fences of all of them are as expected, and then all
+    are moved: each event stays counted once by its own partition's fence.
+    """
+
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        first = sessions[0]
+        self._sessions, self._plan, self._store, self._admits = sessions, first.plan, first.store, first.admits
+        self._written = first.written
+        self._sources = [session.source for session in sessions]
+
+    async def read(self, batch: EventBatch) -> View:
         """The chunk's states and fences in one round trip; a feed's events need no states, so nothing is asked."""
-        scored = batch.event is self._plan.scored
         chunks = self._chunks(batch)
         states: tuple[Floats, ...] = ()
         fences: tuple[Ints, ...] = ()
-        if scored:
+        if batch.event is self._plan.scored:
             reads = [Read(self._plan.namespace(chunk.group), chunk.group, chunk.entities) for chunk in chunks]
             known = self._known()
-            replies = await self._store.read(self.source, reads)
+            replies = await self._store.read(self._sources, reads)
             states, fences = tuple(reply.states for reply in replies), tuple(reply.fences for reply in replies)
             for chunk, reply in zip(chunks, replies, strict=True):
                 if chunk.group in self._written:
                     self._saw(chunk.group, reply.fences, known[chunk.group.name])
-        return View(batch, chunks, states, fences, batch.offsets > self.predicted_to)
+        return View(batch, chunks, states, fences, self._fresh(batch))
 
     def unread(self, batch: EventBatch) -> View:
         """A chunk without asking the store: fresh is what is not known to have been published; it serves no state's value."""
-        return View(batch, self._chunks(batch), (), (), batch.offsets > self.predicted_to, degraded=True)
+        return View(batch, self._chunks(batch), (), (), self._fresh(batch), degraded=True)
 
     def _chunks(self, batch: EventBatch) -> tuple[GroupChunk, ...]:
         groups = self._plan.groups if batch.event is self._plan.scored else self._written
         return tuple(group_chunk(self._plan, group, batch) for group in groups)
+
+    def _fresh(self, batch: EventBatch) -> Bools:
+        predicted_to = np.array([session.predicted_to for session in self._sessions])
+        return np.asarray(batch.offsets > predicted_to[batch.part])
 
     def serve(self, view: View) -> Served:
         """The served vectors; only rows of fresh events mean anything."""
@@ -130,30 +173,27 @@ class Session:
         applies = [self._applies(chunk, view.batch, fences) for chunk, fences in pairs]
         return serve(self._plan, view.batch, view.chunks, view.states, applies)
 
-    async def merge(self, view: View, last_offset: int) -> None:
-        """Adds the chunk to the groups it feeds, once; `last_offset` is the chunk's last record, accepted or not.
+    async def merge(self, view: View, last_offsets: Sequence[int]) -> None:
+        """Adds the chunk to the groups it feeds, once; `last_offsets` are those of each part's last record, accepted or not.
 
         Every fresh event of the chunk must have been published and acknowledged before.
         """
-        pending = [self._merge(chunk, view.batch, last_offset) for chunk in view.chunks if chunk.group in self._written]
-        await self._merge_all([merge for merge in pending if merge.shards], view)
-        self.predicted_to = max(self.predicted_to, last_offset)
+        pending = [self._merge(chunk, view.batch, last_offsets) for chunk in view.chunks if chunk.group in self._written]
+        await self._merge_all([merge for merge in pending if merge.shards], view, last_offsets)
+        for session, last in zip(self._sessions, last_offsets, strict=True):
+            session.predicted_to = max(session.predicted_to, last)
 
     async def settle(self, offset: int) -> None:
-        """Moves every fence up to `offset` - 1, so that `offset` may be committed: all before it must have been merged."""
-        lagging = [
-            Merge(
-                namespace=self._plan.namespace(group),
-                group=group,
-                entities=NO_ENTITIES,
-                deltas=np.empty((0, group.length)),
-                shards=np.flatnonzero(self._fences[group.name] < offset - 1).tolist(),
-                expected=self._fences[group.name].copy(),
-                new=offset - 1,
-            )
-            for group in self._written
-        ]
-        await self._merge_all([merge for merge in lagging if merge.shards], None)
+        """Moves every fence up to `offset` - 1; see Session.settle."""
+        moves = [self._move(group, [offset - 1]) for group in self._written]
+        await self._merge_all([move for move in moves if move.shards], None, [offset - 1])
+
+    def _move(self, group: Group, last_offsets: Sequence[int]) -> Merge:
+        """Fences alone, of the shards where one lags behind."""
+        fences, last = self._fences(group), np.array(last_offsets)[:, None]
+        lagging = np.flatnonzero((fences < last).any(axis=0)).tolist()
+        nothing = np.empty((0, group.length))
+        return Merge(self._plan.namespace(group), group, NO_ENTITIES, nothing, lagging, fences, np.maximum(fences, last))
 
     def _applies(self, chunk: GroupChunk, batch: EventBatch, fences: Ints) -> Bools:
         """Which events the shard of their entity does not contain yet, by these fences."""
@@ -161,11 +201,11 @@ class Session:
             return np.zeros(len(batch), dtype=np.bool_)
         writers = chunk.touch.writers
         shards = chunk.entities.shards[writers] if len(chunk.entities) else np.zeros(len(batch), dtype=np.int64)
-        applies = np.asarray((writers >= 0) & (batch.offsets > fences[shards]))
+        applies = np.asarray((writers >= 0) & (batch.offsets > fences[batch.part, shards]))
         return applies if self._admits is None else applies & self._admits(chunk.group, batch)
 
-    def _merge(self, chunk: GroupChunk, batch: EventBatch, new: int) -> Merge:
-        fences = self._fences[chunk.group.name]
+    def _merge(self, chunk: GroupChunk, batch: EventBatch, last_offsets: Sequence[int]) -> Merge:
+        fences = self._fences(chunk.group)
         applies = self._applies(chunk, batch, fences)
         rows = np.unique(chunk.touch.writers[applies])  # entities only read, or trimmed away, leave no trace in the store
         added, dropped = accumulated(chunk, batch.times, applies)
@@ -176,55 +216,59 @@ class Session:
             entities=entities,
             deltas=added[rows],
             shards=np.unique(entities.shards).tolist(),
-            expected=fences.copy(),
-            new=new,
+            expected=fences,
+            # Of several partitions one may be ahead where another is not: another worker merged this chunk and more of it.
+            new=np.maximum(fences, np.array(last_offsets)[:, None]),
             dropped=dropped,
         )
 
-    async def _merge_all(self, merges: Sequence[Merge], view: View | None) -> None:
+    async def _merge_all(self, merges: Sequence[Merge], view: View | None, last_offsets: Sequence[int]) -> None:
         """Merges; where a fence was higher than expected (another worker was here), trims the deltas and tries again."""
         while merges:
             known = self._known()
-            replies = await self._store.merge(self.source, merges)
+            replies = await self._store.merge(self._sources, merges)
             again = []
             for merge, found in zip(merges, replies, strict=True):
                 asked = np.array(merge.shards)
-                done = asked[found[asked] == merge.expected[asked]]
+                done = asked[(found[:, asked] == merge.expected[:, asked]).all(axis=0)]
                 self._saw(merge.group, found, known[merge.group.name])
-                self._advance(merge.group, done, merge.new)
+                moved = np.full_like(found, UNREAD)
+                moved[:, done] = merge.new[:, done]
+                self._advance(merge.group, moved)
                 if len(done) < len(asked):
-                    again.append(self._trimmed(merge, view))
+                    again.append(self._trimmed(merge, view, last_offsets))
             merges = [merge for merge in again if merge.shards]
 
-    def _trimmed(self, merge: Merge, view: View | None) -> Merge:
-        if view is not None:
-            chunk = next(chunk for chunk in view.chunks if chunk.group is merge.group)
-            return self._merge(chunk, view.batch, merge.new)
-        fences = self._fences[merge.group.name]
-        return Merge(
-            merge.namespace, merge.group, NO_ENTITIES, merge.deltas,
-            np.flatnonzero(fences < merge.new).tolist(), fences.copy(), merge.new,
-        )  # fmt: skip
+    def _trimmed(self, merge: Merge, view: View | None, last_offsets: Sequence[int]) -> Merge:
+        if view is None:
+            return self._move(merge.group, last_offsets)
+        chunk = next(chunk for chunk in view.chunks if chunk.group is merge.group)
+        return self._merge(chunk, view.batch, last_offsets)
+
+    def _fences(self, group: Group) -> Ints:
+        """The fences as known now, int64 (partitions, shards), a copy."""
+        return np.stack([session.fences[group.name] for session in self._sessions])
 
     def _known(self) -> dict[str, Ints]:
-        """The fences as known when a request leaves. A commit's settling and a chunk's read may cross on the way."""
-        return {name: fences.copy() for name, fences in self._fences.items()}
+        """All of them, when a request leaves. A commit's settling and a chunk's read may cross on the way."""
+        return {group.name: self._fences(group) for group in self._written}
 
     def _saw(self, group: Group, found: Ints, known: Ints) -> None:
         """Takes in fences just read: higher ones are another's merges; lower than `known` when asked, the store lost some."""
         back = (found != UNREAD) & (found < known)
         if back.any():
-            shard = int(np.flatnonzero(back)[0])
+            at = part, shard = tuple(np.argwhere(back)[0])
+            source = self._sources[part]
             raise StoreWentBackError(
-                f"group {group.name}, shard {shard}: the fence of {self.source.topic}/{self.source.partition} is {found[shard]}, "
-                f"this worker left it at {known[shard]}: the store lost data; restart this worker, which then merges it again"
+                f"group {group.name}, shard {shard}: the fence of {source.topic}/{source.partition} is {found[at]}, "
+                f"this worker left it at {known[at]}: the store lost data; restart this worker, which then merges it again"
             )
-        self._advance(group, np.flatnonzero(found != UNREAD), found[found != UNREAD])
+        self._advance(group, found)
 
-    def _advance(self, group: Group, shards: Ints, fences: Ints | int) -> None:
-        own = self._fences[group.name]
-        own[shards] = np.maximum(own[shards], fences)
-        self.predicted_to = max(self.predicted_to, int(own.max()))
+    def _advance(self, group: Group, fences: Ints) -> None:
+        """What is UNREAD is below every fence."""
+        for session, own in zip(self._sessions, fences, strict=True):
+            session.advance(group, own)
 
 
 def _serve_unread(plan: FeaturePlan, view: View) -> Served:

@@ -27,7 +27,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class States:
-    """A read's answer: states float64 (entities, length), writable; fences int64 (shards,), UNREAD for untouched shards."""
+    """A read's answer: states float64 (entities, length), writable; fences int64 (sources, shards), UNREAD if untouched."""
 
     states: Floats
     fences: Ints
@@ -35,11 +35,11 @@ class States:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merge:
-    """Add deltas to the shards named, each if its fence is as expected, and move those fences to `new`.
+    """Add deltas to the shards named, each if its fences of all sources are as expected, and move those fences to `new`.
 
-    ``deltas`` float64 (entities, length), see featurestore.compute; entities of shards not named are left out; ``expected``
-    int64 (all shards,); ``dropped``, how often an event came too late for its own chunk's delta, is told with what the store
-    finds too late for its states.
+    ``deltas`` float64 (entities, length), see featurestore.compute; entities of shards not named are left out; ``expected`` and
+    ``new`` int64 (sources, all shards); ``dropped``, how often an event came too late for its own chunk's delta, is told with
+    what the store finds too late for its states.
     """
 
     namespace: str
@@ -48,7 +48,7 @@ class Merge:
     deltas: Floats
     shards: Sequence[int]
     expected: Ints
-    new: int
+    new: Ints
     dropped: int = 0
 
 
@@ -66,12 +66,15 @@ class Store(Protocol):
         """Every shard's fence for a source, int64 (shards,) for each namespace; NEVER where there is none."""
         ...
 
-    async def read(self, source: Source, reads: Sequence[Read]) -> list[States]:
-        """One round trip. Within a shard, states and fence are of one instant."""
+    async def read(self, sources: Sequence[Source], reads: Sequence[Read]) -> list[States]:
+        """One round trip. Within a shard, states and fences are of one instant."""
         ...
 
-    async def merge(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
-        """One round trip. The fences found, int64 (shards,), UNREAD where not named: a shard was merged if it was as expected."""
+    async def merge(self, sources: Sequence[Source], merges: Sequence[Merge]) -> list[Ints]:
+        """One round trip. The fences found, int64 (sources, shards), UNREAD where a shard is not named.
+
+        A shard was merged if all its fences were as expected; otherwise nothing of it was.
+        """
         ...
 
     async def dump(self, namespace: str) -> dict[bytes, bytes]:

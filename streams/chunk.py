@@ -5,7 +5,7 @@ Kafka itself is reached in transport.py; what a handler does with a chunk is the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -55,7 +55,10 @@ class Chunk:
         return self.records[-1].offset
 
 
-Handler = Callable[[Chunk], Awaitable[None]]
+class Handler(Protocol):
+    """Takes chunks of one topic, each of another partition, together; returns when their offsets may be committed."""
+
+    def __call__(self, *chunks: Chunk) -> Awaitable[None]: ...
 
 
 class Hooks(Protocol):
@@ -92,7 +95,8 @@ class Chunking:
     handler: Handler
     hooks: Hooks
     in_flight: int = 2  # 36,800 -> 62,100 events/s against 1: one chunk's waits overlap another's compute
-    max_chunk_events: int = 2000  # 100-200 ms of work at most (pitfall 15)
+    max_chunk_events: int = 2000  # 100-200 ms of work at most (pitfall 15); of all chunks that are handed out together
+    max_joined: int = 1  # so many partitions' chunks are handed out together
     max_buffered_events: int = 16_000  # over all partitions; fetching pauses for those that hold their share
     max_lead_seconds: Mapping[str, float] = field(default_factory=dict)  # per topic; absent: no bound
     drain_seconds: float = 5.0  # revocation and SIGTERM wait this long for handlers (pitfalls 5, 18)

@@ -8,7 +8,6 @@ events again. Merges are fenced as ever (featurestore.session), so whatever a dr
 """
 
 import asyncio
-import itertools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,11 +15,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-import numpy as np
-
 from featurestore.errors import StoreWentBackError
-from featurestore.events import EventBatch
-from featurestore.session import Session, View
+from featurestore.events import EventBatch, joined
+from featurestore.session import Joint, Session, View
 from scorer.pipeline import Pipeline
 from streams.chunk import Chunk
 
@@ -37,11 +34,11 @@ class StorePolicy(Protocol):
     async def begin(self, session: Session, committed: int | None, log_end: int | None) -> int | None:
         """See Session.begin."""
 
-    async def read(self, session: Session, batch: EventBatch) -> View:
-        """The chunk's states, or a view without them."""
+    async def read(self, sessions: Sequence[Session], batch: EventBatch) -> View:
+        """The chunks' states, or a view without them."""
 
-    async def merge(self, session: Session, view: View, chunk: Chunk) -> None:
-        """Returns when the partition's next chunk may be read."""
+    async def merge(self, sessions: Sequence[Session], view: View, chunks: Sequence[Chunk]) -> None:
+        """Returns when the partitions' next chunks may be read."""
 
     async def settle(self, session: Session, offset: int) -> bool:
         """Whether `offset` may be committed."""
@@ -66,11 +63,11 @@ class Pausing:
     async def begin(self, session: Session, committed: int | None, log_end: int | None) -> int | None:
         return await session.begin(committed, log_end)
 
-    async def read(self, session: Session, batch: EventBatch) -> View:
-        return await session.read(batch)
+    async def read(self, sessions: Sequence[Session], batch: EventBatch) -> View:
+        return await Joint(sessions).read(batch)
 
-    async def merge(self, session: Session, view: View, chunk: Chunk) -> None:
-        await session.merge(view, chunk.last_offset)
+    async def merge(self, sessions: Sequence[Session], view: View, chunks: Sequence[Chunk]) -> None:
+        await Joint(sessions).merge(view, [chunk.last_offset for chunk in chunks])
         self._merged(view.batch)
 
     async def settle(self, session: Session, offset: int) -> bool:
@@ -130,7 +127,10 @@ class _Queue:
 
 
 class Degrading:
-    """Calls wait no longer than ``after_seconds``; at most ``max_events`` events of all partitions wait in queues."""
+    """Calls wait no longer than ``after_seconds``; at most ``max_events`` events of all partitions wait in queues.
+
+    Each partition has a queue of its own, so chunks come one by one here, never joined.
+    """
 
     def __init__(self, merged: Merged, waiting: Callable[[int], None], after_seconds: float, max_events: int) -> None:
         self._merged, self._waiting, self._after, self._max_events = merged, waiting, after_seconds, max_events
@@ -155,7 +155,8 @@ class Degrading:
         self._work_on(queue)
         return None
 
-    async def read(self, session: Session, batch: EventBatch) -> View:
+    async def read(self, sessions: Sequence[Session], batch: EventBatch) -> View:
+        (session,) = sessions
         queue = self._queues.get(session)
         if queue is None:
             return await session.read(batch)  # its partition is another's; nobody will miss what becomes of this
@@ -166,7 +167,8 @@ class Degrading:
             return answer[0]
         return session.unread(batch)
 
-    async def merge(self, session: Session, view: View, chunk: Chunk) -> None:
+    async def merge(self, sessions: Sequence[Session], view: View, chunks: Sequence[Chunk]) -> None:
+        ((session,), (chunk,)) = sessions, chunks
         queue = self._queues.get(session)
         if queue is None:
             return
@@ -255,19 +257,3 @@ async def _begin_late(session: Session, committed: int | None, log_end: int | No
             f"the feature store came back without events of {session.source.topic}/{session.source.partition} from {start} "
             f"(committed: {committed}): restart this worker, which then merges them again"
         )
-
-
-def joined(batches: Sequence[EventBatch]) -> EventBatch:
-    """Consecutive batches of one partition as one."""
-    first = batches[0]
-    if len(batches) == 1:
-        return first
-    return EventBatch(
-        event=first.event,
-        source=first.source,
-        offsets=np.concatenate([batch.offsets for batch in batches]),
-        ingested=np.concatenate([batch.ingested for batch in batches]),
-        times=np.concatenate([batch.times for batch in batches]),
-        keys=list(itertools.chain.from_iterable(batch.keys for batch in batches)),
-        events=list(itertools.chain.from_iterable(batch.events for batch in batches)),
-    )

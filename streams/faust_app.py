@@ -37,6 +37,7 @@ class AppSettings:
     bootstrap_servers: str | Sequence[str]
     in_flight: int = 2
     max_chunk_events: int = 2000
+    max_joined: int = 1
     max_lead_seconds: Mapping[str, float] = field(default_factory=dict)
     drain_seconds: float = 5.0
     commit_interval_seconds: float = 1.0
@@ -109,6 +110,7 @@ def create_app(
         hooks=hooks or NoHooks(),
         in_flight=settings.in_flight,
         max_chunk_events=settings.max_chunk_events,
+        max_joined=settings.max_joined,
         max_lead_seconds=settings.max_lead_seconds,
         drain_seconds=settings.drain_seconds,
         fetch_wait_ms=settings.fetch_wait_ms,

@@ -1,4 +1,4 @@
-"""One chunk's path, from raw records to a committed offset. The file to read first.
+"""A chunk's path, from raw records to a committed offset; chunks of several partitions go it together. The file to read first.
 
 decode -> read -> features -> score -> publish and wait for the broker's word -> merge, fenced -> the transport commits.
 
@@ -7,25 +7,26 @@ not contain it. What the steps do lies in codec, featurestore, serving, outputs 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from time import time
 
 import numpy as np
 
 from featurestore.admission import Admits
 from featurestore.compute import Served
-from featurestore.events import EventBatch, Ints, Source, contract
+from featurestore.events import EventBatch, Ints, Source, contract, joined
 from featurestore.personal import Pseudonyms
 from featurestore.plan import FeaturePlan
-from featurestore.session import Session, View
+from featurestore.session import Joint, Session, View
 from featurestore.store import Store
 from monitors.metrics import WorkerMetrics
 from scorer.pipeline import Pipeline
-from streams.chunk import TP, Chunk
+from streams.chunk import TP, Chunk, Record
 from streams.codec import Decoder, Reject
 from streams.degraded import store_policy
-from streams.outputs import Outputs, accepted_records
+from streams.outputs import Outputs, Refused, accepted_records
 from streams.publisher import Outgoing, Publisher
 from streams.records import UNSCORED
 from streams.scoring import Judge
@@ -34,16 +35,16 @@ from streams.serving import ServingModel
 
 @dataclass(slots=True)
 class Results:
-    """What a chunk leads to: dead letters, what is published, and which of the batch's rows are predicted."""
+    """What chunks lead to: dead letters, what is published, and which of the batch's rows are predicted."""
 
-    letters: list[Reject]
+    letters: list[Refused]
     degraded: bool = False
     outgoing: list[Outgoing] = field(default_factory=list)
     predicted: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 class Flow:
-    """Handles chunks of a pipeline's topics: one unfinished chunk a partition, several partitions at once.
+    """Handles chunks of a pipeline's topics: one unfinished chunk a partition, several partitions at once or together.
 
     ``model`` is swapped between chunks; while it is None, features are kept and vectors logged, but nothing is predicted.
     ``tell`` hears that the model fails for everything (why), and that it no longer does (None). ``pseudonyms`` hash personal
@@ -101,43 +102,61 @@ class Flow:
         pairs = zip(ours.items(), settled, strict=True)
         return {tp: offset for (tp, (session, offset)), may in pairs if may and offset >= session.committed}
 
-    async def __call__(self, chunk: Chunk) -> None:
-        """Takes one chunk all the way; returns when its offset may be committed. What it raises must stop the worker."""
-        session = self._sessions[chunk.tp]
-        self._metrics.chunk(chunk.topic, len(chunk.records))
+    async def __call__(self, *chunks: Chunk) -> None:
+        """Takes chunks of one topic all the way, computed as one.
+
+        Returns when their offsets may be committed. What it raises must stop the worker.
+        """
+        sessions = [self._sessions[chunk.tp] for chunk in chunks]
+        self._metrics.chunk(chunks[0].topic, sum(len(chunk.records) for chunk in chunks))
         with self._metrics.timed("decode"):
-            batch, rejects = self._decoders[chunk.topic](chunk)
+            batch, records, rejects = self._decoded(chunks)
         with self._metrics.timed("read"):
-            view = await self._policy.read(session, batch)
-        results = Results([r for r in rejects if r.record.offset > session.predicted_to], degraded=view.degraded)
+            view = await self._policy.read(sessions, batch)
+        letters = [
+            Refused(session.source, one)
+            for session, found in zip(sessions, rejects, strict=True)
+            for one in found
+            if one.record.offset > session.predicted_to
+        ]
+        results = Results(letters, degraded=view.degraded)
         if batch.event is self._plan.scored and view.fresh.any():
-            self._serve(chunk, session, view, results)
+            self._serve(records, sessions, view, results)
         if results.letters:
-            results.outgoing.append(self._outputs.dead_letters(batch, results.letters, self._clock()))
+            results.outgoing.append(self._outputs.dead_letters(batch.event, results.letters, self._clock()))
         with self._metrics.timed("publish"):
             await self._publisher.publish(results.outgoing)
         self._published(batch, results)
         with self._metrics.timed("merge"):
-            await self._policy.merge(session, view, chunk)
+            await self._policy.merge(sessions, view, chunks)
 
-    def _serve(self, chunk: Chunk, session: Session, view: View, results: Results) -> None:
+    def _decoded(self, chunks: Sequence[Chunk]) -> tuple[EventBatch, Sequence[Record], list[list[Reject]]]:
+        """The accepted events as one batch, their raw records, and the rejects of each chunk."""
+        decode = self._decoders[chunks[0].topic]
+        batches, rejects = zip(*map(decode, chunks), strict=True)
+        records = [accepted_records(chunk.records, batch) for chunk, batch in zip(chunks, batches, strict=True)]
+        return joined(batches), list(chain.from_iterable(records)) if len(records) > 1 else records[0], list(rejects)
+
+    def _serve(self, records: Sequence[Record], sessions: Sequence[Session], view: View, results: Results) -> None:
         """Adds the vectors of the chunk's fresh events to the results, and with a model their predictions."""
         rows = np.flatnonzero(view.fresh)
         with self._metrics.timed("features"):
-            served = session.serve(view).take(rows)
+            served = Joint(sessions).serve(view).take(rows)
         groups = [group.name for group in self._plan.groups]
         self._metrics.served(served.states(), served.ages, groups, int(served.late.sum()), int(served.missing.sum()))
         results.outgoing.append(self._outputs.served(view.batch, rows, served, view.degraded))
         if self.model is not None:
             with self._metrics.timed("score"):
-                self._score(self.model, chunk, view.batch, rows, served, results)
+                self._score(self.model, records, view.batch, rows, served, results)
 
-    def _score(self, model: ServingModel, chunk: Chunk, batch: EventBatch, rows: Ints, served: Served, results: Results) -> None:
+    def _score(
+        self, model: ServingModel, records: Sequence[Record], batch: EventBatch, rows: Ints, served: Served, results: Results
+    ) -> None:
         """Predictions for the rows that the model can score, dead letters for the others, which are merged all the same."""
-        judged, records = self._judge(model, served), accepted_records(chunk.records, batch)
+        judged = self._judge(model, served)
         if judged.unscored:
-            unscored = [Reject(records[rows[place]], *why) for place, why in sorted(judged.unscored.items())]
-            results.letters.extend(unscored)
+            unscored = [(int(rows[place]), why) for place, why in sorted(judged.unscored.items())]
+            results.letters.extend(Refused(batch.source_of(row), Reject(records[row], *why)) for row, why in unscored)
             rows, served = rows[judged.places], served.take(judged.places)
         if len(rows):
             results.outgoing.append(
@@ -147,7 +166,7 @@ class Flow:
 
     def _published(self, batch: EventBatch, results: Results) -> None:
         metrics = self._metrics
-        for letter in results.letters:
+        for _, letter in results.letters:
             metrics.count(metrics.dead_letters, 1, letter.reason)
             metrics.count(metrics.events, 1, "failed" if letter.reason in UNSCORED else "rejected")
         outcome = "degraded" if results.degraded else "scored"

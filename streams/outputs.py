@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import structs
 
 from featurestore.compute import Served
-from featurestore.events import EventBatch, Ints, contract
+from featurestore.events import Event, EventBatch, Ints, Source, contract
 from featurestore.plan import FeaturePlan
 from scorer.pipeline import Pipeline
 from streams.chunk import Record
@@ -33,6 +34,13 @@ class TopicNames:
         return cls(f"{pipeline}.predictions", f"{pipeline}.features", f"{pipeline}.dead-letters")
 
 
+class Refused(NamedTuple):
+    """A reject, and the partition that its record is of."""
+
+    source: Source
+    reject: Reject
+
+
 class Outputs:
     """Encodes what one pipeline publishes."""
 
@@ -45,10 +53,9 @@ class Outputs:
 
     def served(self, batch: EventBatch, rows: Ints, served: Served, degraded: bool = False) -> Outgoing:
         """The vectors `served` to the batch's rows named."""
-        topic, partition = batch.source
         event_ids = batch.column(self._id)
         kept = VectorRows(
-            prediction_ids=[f"{topic}-{partition}-{offset}" for offset in batch.offsets[rows].tolist()],
+            prediction_ids=_record_ids(batch, rows),
             event_ids=[str(event_ids[row]) for row in rows.tolist()],
             times=batch.times[rows],
             served=served,
@@ -76,14 +83,13 @@ class Outputs:
         degraded: bool = False,
     ) -> Outgoing:
         """A prediction for each of the batch's rows named; `records` are the raw records of the whole batch."""
-        topic, partition = batch.source
         chosen = rows.tolist()
         event_ids = batch.column(self._id)
         keys = [batch.keys[row] for row in chosen]
         tail = b"," + encode(self._same_for_all(model, now))[1:]
         parts = map(
             PredictionPart,
-            [f"{topic}-{partition}-{offset}" for offset in batch.offsets[rows].tolist()],
+            _record_ids(batch, rows),
             [str(event_ids[row]) for row in chosen],
             [_text(key) for key in keys],
             batch.times[rows].tolist(),
@@ -99,7 +105,8 @@ class Outputs:
 
         def letter(place: int) -> list[Outgoing]:
             detail = f"{PREDICTION_TOO_LARGE} {len(values[place])} bytes is more than {self.topics.predictions} takes"
-            return [self.dead_letters(batch, [Reject(records[chosen[place]], "oversize", None, detail)], now)]
+            refused = Refused(batch.source_of(chosen[place]), Reject(records[chosen[place]], "oversize", None, detail))
+            return [self.dead_letters(batch.event, [refused], now)]
 
         return Outgoing(self.topics.predictions, keys, values, letter)
 
@@ -110,13 +117,12 @@ class Outputs:
             model.threshold,
         )  # fmt: skip
 
-    def dead_letters(self, batch: EventBatch, rejects: Sequence[Reject], now: float) -> Outgoing:
-        """One dead letter a reject, keyed as its record unless the key is too long; `batch` names the source.
+    def dead_letters(self, event: type[Event], refused: Sequence[Refused], now: float) -> Outgoing:
+        """One dead letter each, keyed as its record unless the key is too long; `event` is what the records should have been.
 
         Of a record of an event with personal fields neither key nor value: what broke its contract may hold anything anywhere.
         """
-        topic, partition = batch.source
-        bare_only = bool(contract(batch.event).personal)
+        bare_only = bool(contract(event).personal)
         letters = [
             DeadLetter(
                 dead_letter_id=record_id(topic, partition, reject.record.offset),
@@ -131,9 +137,9 @@ class Outputs:
                 rejected_time=now,
                 payload=None if bare_only or len(reject.record.value or b"") > PAYLOAD_BYTES else reject.record.value,
             )
-            for reject in rejects
+            for (topic, partition), reject in refused
         ]
-        keys = [None if bare_only or len(reject.record.key or b"") > KEY_BYTES else reject.record.key for reject in rejects]
+        keys = [None if bare_only or len(each.record.key or b"") > KEY_BYTES else each.record.key for _, each in refused]
 
         def bare(place: int) -> list[Outgoing]:
             return [Outgoing(self.topics.dead_letters, [None], [encode(structs.replace(letters[place], payload=None))])]
@@ -147,6 +153,12 @@ def accepted_records(records: Sequence[Record], batch: EventBatch) -> Sequence[R
         return records
     offsets = np.array([record.offset for record in records], dtype=np.int64)
     return [records[i] for i in np.searchsorted(offsets, batch.offsets).tolist()]
+
+
+def _record_ids(batch: EventBatch, rows: Ints) -> list[str]:
+    """streams.records.record_id of each."""
+    topic, offsets = batch.source.topic, batch.offsets[rows].tolist()
+    return [f"{topic}-{partition}-{offset}" for partition, offset in zip(batch.partitions[rows].tolist(), offsets, strict=True)]
 
 
 _NO_FLAGS: list[str] = []  # shared: encoded, never changed

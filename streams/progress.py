@@ -1,14 +1,14 @@
 """Which chunks are unfinished and what may be committed: the ledger behind `done` (pitfalls 1, 2, 3).
 
-One unfinished chunk a partition; an offset is committable only when its chunk's handler returned. A ticket belongs
-to one assignment: after a revocation a handler that still runs can neither mark anything done (its ticket is void)
-nor share its partition with a second handler (the partition stays busy until it ends).
+One unfinished chunk a partition; an offset is committable only when its chunk's handler returned. A ticket is for chunks that
+are handled together, and belongs to one assignment: after a revocation a handler that still runs can neither mark anything done
+(its ticket is void) nor share its partitions with a second handler (they stay busy until it ends).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from streams.chunk import TP, Chunk
@@ -16,10 +16,9 @@ from streams.chunk import TP, Chunk
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """One chunk on its way: handed to a stream, then to a handler's task."""
+    """Chunks on their way: handed to a stream, then to a handler's task."""
 
-    chunk: Chunk
-    tp: TP
+    chunks: Sequence[Chunk]
     task: asyncio.Task[None] | None = None
 
 
@@ -32,34 +31,37 @@ class Progress:
 
     @property
     def has_slot(self) -> bool:
-        return len(self._unfinished) < self._in_flight
+        return len(set(self._unfinished.values())) < self._in_flight
 
     def unfinished(self) -> dict[TP, int]:
         """Busy partitions, each with the timestamp (ms) of its chunk's first record."""
-        tickets = [*self._outlived, *self._unfinished.values()]
-        return {ticket.tp: ticket.chunk.records[0].timestamp for ticket in tickets}
+        tickets = self._outlived.union(self._unfinished.values())
+        return {chunk.tp: chunk.records[0].timestamp for ticket in tickets for chunk in ticket.chunks}
 
-    def issue(self, chunk: Chunk) -> Ticket:
-        tp = chunk.tp
-        if tp in self.unfinished():
-            raise RuntimeError(f"{tp.topic}[{tp.partition}] already has an unfinished chunk")
-        ticket = self._unfinished[tp] = Ticket(chunk, tp)
+    def issue(self, *chunks: Chunk) -> Ticket:
+        unfinished = self.unfinished()
+        for chunk in chunks:
+            if chunk.tp in unfinished:
+                raise RuntimeError(f"{chunk.topic}[{chunk.partition}] already has an unfinished chunk")
+        ticket = Ticket(chunks)
+        self._unfinished.update((chunk.tp, ticket) for chunk in chunks)
         return ticket
 
     def is_current(self, ticket: Ticket) -> bool:
-        return self._unfinished.get(ticket.tp) is ticket
+        return self._unfinished.get(ticket.chunks[0].tp) is ticket
 
     def finish(self, ticket: Ticket) -> bool:
         """The handler returned. False: its assignment is gone, nothing is done."""
         if not self.is_current(ticket):
             self._outlived.discard(ticket)
             return False
-        del self._unfinished[ticket.tp]
-        self._done[ticket.tp] = ticket.chunk.last_offset + 1
+        for chunk in ticket.chunks:
+            del self._unfinished[chunk.tp]
+            self._done[chunk.tp] = chunk.last_offset + 1
         return True
 
     def abandon(self, ticket: Ticket) -> bool:
-        """The handler raised or was cancelled: the chunk stays unfinished. True if that is this assignment's."""
+        """The handler raised or was cancelled: the chunks stay unfinished. True if that is this assignment's."""
         self._outlived.discard(ticket)
         return self.is_current(ticket)
 

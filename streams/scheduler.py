@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from streams.chunk import TP, Record
+from streams.chunk import TP, Chunk, Record
 
 
 class Pick(NamedTuple):
@@ -22,8 +22,9 @@ def oldest(
     unfinished: Mapping[TP, int],
     behind: Iterable[int],
     lead_ms: Mapping[str, int],
+    topic: str | None = None,
 ) -> Pick | None:
-    """The partition whose waiting records are the oldest, unless it would lead the slowest by too much.
+    """The partition (of one topic, if told) whose waiting records are the oldest, unless it would lead the slowest by too much.
 
     `heads`: timestamp of the first waiting record of each partition that has one. `unfinished`: of each busy
     partition, the timestamp of the first record of its chunk. `behind`: progress of partitions whose next records
@@ -35,7 +36,7 @@ def oldest(
     >>> oldest({a: 9_000}, {b: 4_000}, [], {"t": 1_000}) is None
     True
     """
-    ready = sorted((at, tp) for tp, at in heads.items() if tp not in unfinished)
+    ready = sorted((at, tp) for tp, at in heads.items() if tp not in unfinished and topic in (None, tp.topic))
     if not ready:
         return None
     at, tp = ready[0]
@@ -77,10 +78,10 @@ class Backlog:
             self._waiting.setdefault(tp, []).extend(fresh)
             self._next_offset[tp] = fresh[-1].offset + 1
 
-    def take(self, pick: Pick) -> list[Record]:
-        """The next chunk's records: at most a chunk, at least one, none beyond the horizon but the first."""
+    def take(self, pick: Pick, most: int) -> list[Record]:
+        """The next chunk's records: `most` at most, one at least, none beyond the horizon but the first."""
         waiting = self._waiting[pick.tp]
-        count = min(len(waiting), self._max_chunk)
+        count = min(len(waiting), most)
         if pick.horizon_ms is not None:
             count = next((i for i in range(1, count) if waiting[i].timestamp > pick.horizon_ms), count)
         taken, rest = waiting[:count], waiting[count:]
@@ -113,3 +114,27 @@ class Backlog:
         self._waiting.clear()
         self._next_offset.clear()
         self.last_timestamp.clear()
+
+
+def joint(
+    backlog: Backlog,
+    unfinished: Mapping[TP, int],
+    behind: Iterable[int],
+    lead_ms: Mapping[str, int],
+    events: int,
+    partitions: int,
+) -> list[Chunk]:
+    """The chunks that are next, to be handled together: of one topic, of so many partitions and events at most.
+
+    As if they were handed out one after the other: each is of the partition that `oldest` picks then.
+    """
+    busy, chunks = dict(unfinished), list[Chunk]()
+    while events > 0 and len(chunks) < partitions:
+        pick = oldest(backlog.heads(), busy, behind, lead_ms, chunks[0].topic if chunks else None)
+        if pick is None:
+            break
+        chunk = Chunk(pick.tp.topic, pick.tp.partition, backlog.take(pick, events))
+        busy[chunk.tp] = chunk.records[0].timestamp
+        events -= len(chunk.records)
+        chunks.append(chunk)
+    return chunks

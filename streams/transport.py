@@ -1,5 +1,7 @@
 """The micro-batch transport: Faust's aiokafka driver, one message per chunk of records instead of one per record.
 
+Small chunks of several partitions of a topic are handed out together, in one message of the first one's partition.
+
 Registered as the `faust.transports` entry point `microbatch`; an app made by `streams.faust_app.create_app` uses
 it. Only declared topics are chunked; records of others pass one by one with Faust's own acknowledgement. The choice
 of the next chunk is scheduler.py's, what may be committed is progress.py's, what a rebalance does is assignment.py's.
@@ -24,7 +26,7 @@ from streams.chunk import TP, Chunk, Chunking, Handler, Hooks
 from streams.errors import HandlerCancelled
 from streams.fetching import ConsumerThread, Fetched
 from streams.progress import Progress, Ticket
-from streams.scheduler import Backlog, oldest
+from streams.scheduler import Backlog, joint
 
 __all__ = ["TP", "Chunk", "Chunking", "Consumer", "Handler", "Hooks", "Transport"]
 
@@ -74,7 +76,7 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
             tp, record = self._unchunked.pop(0)
             yield tp, self._to_message(tp, record)
         while self.flow_active and (ticket := self._next_ticket()) is not None:
-            yield ticket.tp, self._to_chunk_message(ticket)
+            yield ticket.chunks[0].tp, self._to_chunk_message(ticket)
         self._keep_fetching()
         await self._wake.wait()
 
@@ -125,11 +127,11 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
     def _next_ticket(self) -> Ticket | None:
         if not self.progress.has_slot:
             return None
-        pick = oldest(self.backlog.heads(), self.progress.unfinished(), self._behind(), self._lead_ms)
-        if pick is None:
-            return None
-        records = self.backlog.take(pick)
-        return self.progress.issue(Chunk(pick.tp.topic, pick.tp.partition, records))
+        chunks = joint(
+            self.backlog, self.progress.unfinished(), self._behind(), self._lead_ms,
+            self.chunking.max_chunk_events, self.chunking.max_joined,
+        )  # fmt: skip
+        return self.progress.issue(*chunks) if chunks else None
 
     def _behind(self) -> list[int]:
         """Progress of the partitions whose next records are on their way from the broker (pitfall 10).
@@ -151,10 +153,11 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
         return behind
 
     def _to_chunk_message(self, ticket: Ticket) -> ConsumerMessage:
-        last = ticket.chunk.records[-1]
+        first = ticket.chunks[0]
+        last = first.records[-1]
         return ConsumerMessage(
-            ticket.tp.topic,
-            ticket.tp.partition,
+            first.topic,
+            first.partition,
             last.offset,
             last.timestamp / 1000.0,
             last.timestamp_type,
@@ -162,25 +165,27 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
             None,
             ticket,
             None,
-            tp=ticket.tp,
+            tp=first.tp,
             generation_id=self.app.consumer_generation_id,
         )
 
     # -- from the streams to the handler
 
     def handle(self, ticket: Ticket) -> None:
-        """Start the handler on a chunk, unless the chunk's assignment has gone meanwhile."""
+        """Start the handler on a ticket's chunks, unless their assignment has gone meanwhile."""
         if self.progress.is_current(ticket):
             ticket.task = asyncio.get_running_loop().create_task(self._handle(ticket))
 
     async def _handle(self, ticket: Ticket) -> None:
         """Nothing escapes into Faust, which would acknowledge the chunk (pitfall 3)."""
         try:
-            await self.chunking.handler(ticket.chunk)
+            await self.chunking.handler(*ticket.chunks)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self.progress.abandon(ticket) and task is not None and not task.cancelling():
-                await self._crash_after_commit(HandlerCancelled(*ticket.tp))  # not by us: its partition would wait for ever
+                await self._crash_after_commit(
+                    HandlerCancelled(*ticket.chunks[0].tp)
+                )  # not by us: its partition would wait for ever
         except Exception as error:
             if self.progress.abandon(ticket):
                 await self._crash_after_commit(error)

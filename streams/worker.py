@@ -39,6 +39,7 @@ from streams.web import Readiness, WebServer
 log = logging.getLogger(__name__)
 
 KAFKA_SECONDS = 60.0  # for the logs' ends and beginnings: longer than a broker takes to restart
+MAX_JOINED = 64  # partitions whose chunks are computed as one: each has a fence in every shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +247,7 @@ def app_settings(pipeline: Pipeline, settings: Settings, options: WorkerOptions,
         bootstrap_servers=settings.kafka,
         in_flight=options.in_flight,
         max_chunk_events=options.max_chunk_events,
+        max_joined=MAX_JOINED if pipeline.on_store_unavailable == "pause" else 1,
         max_lead_seconds=leads(plan),
         session_timeout_seconds=options.session_timeout_seconds,
         heartbeat_seconds=min(3.0, options.session_timeout_seconds / 3),

@@ -116,7 +116,7 @@ class OneEvent:
     def _merge(self, part: Part, fence: int, offset: int, packed: bytes) -> Command:
         """What the store's merge script is called with; see featurestore/merge.lua."""
         ops, rings = self._arguments[part.group.name]
-        return ("EVALSHA", MERGE_SHA, 2, part.fence, part.state, ops, rings, "", 0, 1, fence, offset, packed)
+        return ("EVALSHA", MERGE_SHA, 2, part.fence, part.state, ops, rings, "", 0, 1, 1, fence, offset, packed)
 
 
 def _state(group: Group, value: bytes | None) -> Floats:

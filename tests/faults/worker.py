@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestore.redis_store import RedisStore
-from featurestore.session import Session
+from featurestore.session import Joint
 from scorer.artifact import LoadedVersion
 from streams import transport, worker
 from streams.flow import Flow
@@ -97,7 +97,7 @@ def wrap_shards(faults: Faults) -> None:
 def wrap_flow(faults: Faults) -> None:
     handle = Flow.__call__
 
-    async def wrapped(self: Flow, chunk: Any) -> None:
+    async def wrapped(self: Flow, *chunks: Any) -> None:
         if faults.takes("raise") is not None:
             raise RuntimeError("a fault: the handler raises")
         if (seconds := faults.takes("block")) is not None:
@@ -106,7 +106,7 @@ def wrap_flow(faults: Faults) -> None:
         if (seconds := faults.takes("wait")) is not None:
             print(f"a fault: slow for {seconds} s", file=sys.stderr, flush=True)
             await asyncio.sleep(seconds)
-        await handle(self, chunk)
+        await handle(self, *chunks)
 
     Flow.__call__ = wrapped  # type: ignore[method-assign]
 
@@ -148,9 +148,9 @@ def wrap_producer() -> None:
 def wrap(faults: Faults) -> None:
     if instance := os.environ.get("TIDEGATE_FAULTS_INSTANCE"):
         wrap_membership(instance)
-    after(Session, "read", faults, "after_read")
+    after(Joint, "read", faults, "after_read")
     after(KafkaPublisher, "publish", faults, "after_publish")
-    after(Session, "merge", faults, "after_merge")
+    after(Joint, "merge", faults, "after_merge")
     after(transport.Consumer, "_commit_offsets", faults, "after_commit")
     wrap_producer()
     wrap_shards(faults)

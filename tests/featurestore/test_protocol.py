@@ -18,14 +18,14 @@ import pytest
 from featurestore import offline
 from featurestore.definitions import Count, On
 from featurestore.errors import StoreWentBackError
-from featurestore.events import Event, Source
+from featurestore.events import Event, Source, joined
 from featurestore.memory_store import MemoryStore
 from featurestore.plan import compile_plan
-from featurestore.session import Session
+from featurestore.session import Joint, Session
 from featurestore.store import UNREAD
 from tests.featurestore.world import batch
 
-PARTITIONS, EVENTS, USERS = 2, 24, 5
+PARTITIONS, EVENTS, USERS = 3, 16, 5
 
 
 class Ping(Event, topic="pings", key="user", id="user", time="at"):
@@ -63,16 +63,16 @@ class Wire:
     async def fences(self, namespaces: Sequence[str], source: Source) -> Any:
         return await self._later(lambda: self._store.fences(namespaces, source))
 
-    async def read(self, source: Source, reads: Sequence[Any]) -> Any:
-        return await self._later(lambda: self._store.read(source, reads))
+    async def read(self, sources: Sequence[Source], reads: Sequence[Any]) -> Any:
+        return await self._later(lambda: self._store.read(sources, reads))
 
-    async def merge(self, source: Source, merges: Sequence[Any]) -> Any:
-        found = [np.full(PLAN.shards, UNREAD, dtype=np.int64) for _ in merges]
+    async def merge(self, sources: Sequence[Source], merges: Sequence[Any]) -> Any:
+        found = [np.full((len(sources), PLAN.shards), UNREAD, dtype=np.int64) for _ in merges]
         for merge, fences in zip(merges, found, strict=True):
             for shard in merge.shards:
                 one = dataclasses.replace(merge, shards=[shard])
-                (answer,) = await self._later(partial(self._store.merge, source, [one]))
-                fences[shard] = answer[shard]
+                (answer,) = await self._later(partial(self._store.merge, sources, [one]))
+                fences[:, shard] = answer[:, shard]
         return found
 
     async def _later(self, call: Any) -> Any:
@@ -109,13 +109,16 @@ class World:
 
 
 class Assignment:
-    """One assignment of one partition: its chunks, and beside them the commits that a timer makes."""
+    """Partitions assigned to one worker: their chunks, of several at once, and beside them the commits that a timer makes."""
 
-    def __init__(self, world: World, partition: int) -> None:
-        world.generation[partition] += 1
-        self.world, self.partition, self.generation = world, partition, world.generation[partition]
-        self.session = Session(PLAN, Wire(world.store), Source("pings", partition))  # type: ignore[arg-type]
-        self.done: int | None = None
+    def __init__(self, world: World, partitions: Sequence[int]) -> None:
+        for partition in partitions:
+            world.generation[partition] += 1
+        self.world, self.generation = world, {p: world.generation[p] for p in partitions}
+        wire: Any = Wire(world.store)
+        self.sessions = {p: Session(PLAN, wire, Source("pings", p)) for p in partitions}
+        self.done: dict[int, int] = {}
+        self.over = False  # no chunk will come any more
         self.tasks: list[Any] = [self.chunks()]
 
     def step(self) -> bool:
@@ -135,43 +138,48 @@ class Assignment:
             task.close()
 
     async def chunks(self) -> None:
-        world, dice, partition = self.world, self.world.dice, self.partition
-        committed = world.committed[partition]
-        start = await self.session.begin(committed, EVENTS)
-        position = start if start is not None else committed or 0
-        self.tasks.append(self.commits())
-        while position < EVENTS:
-            last = min(EVENTS, position + dice.randint(1, 5)) - 1
-            chunk = batch(world.events[partition][position : last + 1], partition, position)
-            view = await self.session.read(chunk)
-            served = self.session.serve(view)
+        world, dice = self.world, self.world.dice
+        position: dict[int, int] = {}
+        for partition, session in self.sessions.items():
+            start = await session.begin(world.committed[partition], EVENTS)
+            position[partition] = start if start is not None else world.committed[partition] or 0
+            self.tasks.append(self.commits(partition))
+        while left := sorted(p for p, at in position.items() if at < EVENTS):
+            chosen = dice.sample(left, dice.randint(1, len(left)))
+            ends = {p: min(EVENTS, position[p] + dice.randint(1, 5)) for p in chosen}
+            chunk = joined([batch(world.events[p][position[p] : ends[p]], p, position[p]) for p in chosen])
+            joint = Joint([self.sessions[p] for p in chosen])
+            view = await joint.read(chunk)
+            served = joint.serve(view)
             for i in np.flatnonzero(view.fresh).tolist():  # publish, acknowledged
-                offset = int(chunk.offsets[i])
-                world.predicted.setdefault((partition, offset), []).append(served.vectors[i, PLACE] > offset)
+                event = (int(chunk.partitions[i]), int(chunk.offsets[i]))
+                world.predicted.setdefault(event, []).append(served.vectors[i, PLACE] > event[1])
                 if dice.random() < 0.1:
                     await Pause()
             await Pause()
-            await self.session.merge(view, last)
-            self.done = position = last + 1
+            await joint.merge(view, [ends[p] - 1 for p in chosen])
+            self.done |= ends
+            position |= ends
             await Pause()
+        self.over = True
 
-    async def commits(self) -> None:
-        world, partition = self.world, self.partition
+    async def commits(self, partition: int) -> None:
+        world = self.world
         settled: int | None = None
-        while world.generation[partition] == self.generation:  # Kafka refuses a zombie's commit
+        while world.generation[partition] == self.generation[partition]:  # Kafka refuses a zombie's commit
             await Pause()
-            offset = self.done
+            offset = self.done.get(partition)
             if offset is None or offset == settled:
-                if len(self.tasks) == 1:
+                if self.over:
                     return
                 continue
-            await self.session.settle(offset)
+            await self.sessions[partition].settle(offset)
             settled = offset
-            if world.generation[partition] == self.generation and offset > (world.committed[partition] or 0):
-                self.commit(offset)
+            if world.generation[partition] == self.generation[partition] and offset > (world.committed[partition] or 0):
+                self.commit(partition, offset)
 
-    def commit(self, offset: int) -> None:
-        world, partition = self.world, self.partition
+    def commit(self, partition: int, offset: int) -> None:
+        world = self.world
         assert all((partition, o) in world.predicted for o in range(offset)), "committed past an unpublished event"
         assert world.rolled_back or world.fences(partition).min() >= offset - 1, "committed past an unmerged event"
         world.committed[partition] = offset
@@ -180,7 +188,7 @@ class Assignment:
 def run(seed: int, faults: int) -> tuple[bool, int, int]:
     dice = random.Random(seed)
     world = World(dice)
-    live = [Assignment(world, p) for p in range(PARTITIONS)]
+    live = [Assignment(world, range(PARTITIONS))]
     for steps in range(200 * faults):
         if steps < faults:
             inject(world, live)
@@ -188,7 +196,7 @@ def run(seed: int, faults: int) -> tuple[bool, int, int]:
             stale = [p for p in range(PARTITIONS) if world.fences(p).min() < EVENTS - 1 or (world.committed[p] or 0) < EVENTS]
             if not stale and steps >= faults:
                 break
-            live = [Assignment(world, p) for p in stale or range(PARTITIONS)]
+            live = [Assignment(world, stale or range(PARTITIONS))]
         chosen = dice.choice(live)
         if not chosen.step():
             chosen.kill()
@@ -201,7 +209,8 @@ def run(seed: int, faults: int) -> tuple[bool, int, int]:
 def inject(world: World, live: list[Assignment]) -> None:
     dice, roll = world.dice, world.dice.random()
     if roll < 0.02:
-        live.append(Assignment(world, dice.randrange(PARTITIONS)))  # a rebalance: the old owner goes on as a zombie
+        taken = dice.sample(range(PARTITIONS), dice.randint(1, PARTITIONS))
+        live.append(Assignment(world, taken))  # a rebalance: the old owner goes on as a zombie
     elif roll < 0.04 and live:
         live.pop(dice.randrange(len(live))).kill()  # kill -9
     elif roll < 0.06:

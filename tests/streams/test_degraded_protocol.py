@@ -109,16 +109,16 @@ class Wire:
     async def fences(self, namespaces: Sequence[str], source: Any) -> Any:
         return await self._world.answer(lambda: self._store.fences(namespaces, source))
 
-    async def read(self, source: Any, reads: Sequence[Any]) -> Any:
-        return await self._world.answer(lambda: self._store.read(source, reads))
+    async def read(self, sources: Any, reads: Sequence[Any]) -> Any:
+        return await self._world.answer(lambda: self._store.read(sources, reads))
 
-    async def merge(self, source: Any, merges: Sequence[Any]) -> Any:
-        found = [np.full(PLAN.shards, UNREAD, dtype=np.int64) for _ in merges]
+    async def merge(self, sources: Any, merges: Sequence[Any]) -> Any:
+        found = [np.full((len(sources), PLAN.shards), UNREAD, dtype=np.int64) for _ in merges]
         for merge, fences in zip(merges, found, strict=True):
             for shard in merge.shards:
                 one = dataclasses.replace(merge, shards=[shard])
-                (answer,) = await self._world.answer(lambda one=one: self._store.merge(source, [one]))
-                fences[shard] = answer[shard]
+                (answer,) = await self._world.answer(lambda one=one: self._store.merge(sources, [one]))
+                fences[:, shard] = answer[:, shard]
         return found
 
 

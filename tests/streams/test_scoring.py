@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from featurestore import offline
 from featurestore.compute import Served
 from featurestore.events import Floats
+from featurestore.session import Joint
 from streams.scoring import FAILING_EVENTS, LOG_SECONDS, Judge
 from streams.serving import ServingModel
 from tests.featurestore.world import PLAN, START, Sale, batch
@@ -166,23 +167,16 @@ def test_the_log_says_it_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     assert "since the last such line: 100" in caplog.records[1].getMessage()
 
 
-def test_refused_events_become_dead_letters_and_are_merged() -> None:
-    world, events = World(serving()), sales(10)
+def test_refused_events_become_dead_letters_and_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, events, serve = World(serving()), sales(10), Joint.serve
 
-    async def run() -> None:
-        await world.flow.assign(event_chunk(events).tp, None, None)
-        session = world.flow._sessions[event_chunk(events).tp]
-        serve = session.serve
+    def with_policy(joint: Joint, view: Any) -> Served:
+        out = serve(joint, view)
+        out.refused[[2, 3]], out.stale[[2, 3, 4]] = True, True
+        return out
 
-        def with_policy(view: Any) -> Served:
-            out = serve(view)
-            out.refused[[2, 3]], out.stale[[2, 3, 4]] = True, True
-            return out
-
-        session.serve = with_policy  # type: ignore[method-assign]
-        await world.flow(event_chunk(events))
-
-    asyncio.run(run())
+    monkeypatch.setattr(Joint, "serve", with_policy)
+    world.run(event_chunk(events))
     assert [(letter.offset, letter.reason) for letter in world.letters()] == [(2, "refused"), (3, "refused")]
     assert [p.event_id for p in world.predictions() if p.flags == ["stale"]] == ["s4"]
     assert len(world.predictions()) == 8

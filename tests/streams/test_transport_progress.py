@@ -105,3 +105,33 @@ def test_a_late_failure_of_a_past_assignment_is_not_this_ones() -> None:
         task.cancel()
 
     asyncio.run(scenario())
+
+
+def test_chunks_of_one_ticket_are_finished_together_and_take_one_slot() -> None:
+    progress = Progress(in_flight=2)
+    both = progress.issue(chunk(A, 0, 9), chunk(B, 5, 6))
+    assert progress.has_slot
+    assert progress.unfinished() == {A: 0, B: 5}
+    with pytest.raises(RuntimeError, match=r"t\[1\] already has an unfinished chunk"):
+        progress.issue(chunk(C, 0, 0), chunk(B, 7, 8))
+    assert C not in progress.unfinished()
+    progress.issue(chunk(C, 0, 0))
+    assert not progress.has_slot
+    assert progress.finish(both)
+    assert progress.committable([A, B, C]) == {A: 10, B: 7}
+    assert progress.unfinished() == {C: 0}
+
+
+def test_a_ticket_of_a_past_assignment_keeps_all_its_partitions_busy() -> None:
+    async def scenario() -> None:
+        progress = Progress(in_flight=2)
+        late = progress.issue(chunk(A, 0, 9), chunk(B, 5, 6))
+        task = running(late)
+        progress.void()
+        assert progress.unfinished() == {A: 0, B: 5}
+        assert progress.running() == {task}
+        assert not progress.abandon(late)
+        assert progress.unfinished() == {}
+        task.cancel()
+
+    asyncio.run(scenario())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.chunk import TP
-from streams.scheduler import Backlog, Pick, oldest
+from streams.scheduler import Backlog, Pick, joint, oldest
 
 A, B, C = TP("a", 0), TP("a", 1), TP("b", 0)
 
@@ -62,7 +62,7 @@ def test_records_below_the_position_are_trimmed() -> None:
     waiting.start_at(A, 7)
     waiting.add(A, [Record(o) for o in range(5, 10)])
     waiting.add(A, [Record(o) for o in range(8, 12)])
-    assert [r.offset for r in waiting.take(Pick(A, None))] == [7, 8, 9, 10, 11]
+    assert [r.offset for r in waiting.take(Pick(A, None), 5)] == [7, 8, 9, 10, 11]
     waiting.add(A, [Record(11)])
     assert waiting.holds(A) == 0
 
@@ -70,9 +70,9 @@ def test_records_below_the_position_are_trimmed() -> None:
 def test_a_chunk_is_bounded_in_number_and_time_but_never_empty() -> None:
     waiting = backlog(max_chunk_events=3)
     waiting.add(A, [Record(o, timestamp=10 * o) for o in range(8)])
-    assert [r.offset for r in waiting.take(Pick(A, None))] == [0, 1, 2]
-    assert [r.offset for r in waiting.take(Pick(A, 45))] == [3, 4]
-    assert [r.offset for r in waiting.take(Pick(A, 0))] == [5]
+    assert [r.offset for r in waiting.take(Pick(A, None), 3)] == [0, 1, 2]
+    assert [r.offset for r in waiting.take(Pick(A, 45), 3)] == [3, 4]
+    assert [r.offset for r in waiting.take(Pick(A, 0), 3)] == [5]
     assert waiting.last_timestamp[A] == 50
     assert waiting.heads() == {A: 60}
 
@@ -82,7 +82,7 @@ def test_offsets_may_have_gaps() -> None:
     waiting = backlog()
     waiting.add(A, [Record(3), Record(9)])
     waiting.add(A, [Record(17)])
-    assert [r.offset for r in waiting.take(Pick(A, None))] == [3, 9, 17]
+    assert [r.offset for r in waiting.take(Pick(A, None), 5)] == [3, 9, 17]
 
 
 def test_a_full_share_is_not_fetched_further() -> None:
@@ -91,7 +91,7 @@ def test_a_full_share_is_not_fetched_further() -> None:
     waiting.add(A, [Record(o) for o in range(15)])
     assert waiting.wants([A, B]) == {B}
     assert waiting.starving([B])
-    waiting.take(Pick(A, None))
+    waiting.take(Pick(A, None), 10)
     assert waiting.wants([A, B]) == {A, B}
     assert waiting.starving([A])
 
@@ -104,3 +104,37 @@ def test_a_seek_drops_what_waits() -> None:
     assert waiting.heads() == {}
     waiting.add(A, [Record(2)])
     assert waiting.holds(A) == 1
+
+
+def test_small_chunks_of_one_topic_are_handed_out_together() -> None:
+    """The oldest first; not of busy partitions, not of another topic, no more events than one chunk may have."""
+    waiting = backlog()
+    for tp, first in ((A, 50), (B, 40), (C, 60)):
+        waiting.add(tp, [Record(o, timestamp=first + o) for o in range(4)])
+
+    def taken(busy: dict[TP, int], events: int, partitions: int) -> list[tuple[TP, int]]:
+        return [(chunk.tp, len(chunk.records)) for chunk in joint(waiting, busy, [], {}, events, partitions)]
+
+    assert taken({B: 30}, 3, 5) == [(A, 3)]
+    assert taken({}, 4, 5) == [(B, 4)]
+    waiting.add(B, [Record(o, timestamp=70 + o) for o in range(4, 6)])
+    assert taken({}, 10, 5) == [(A, 1), (B, 2)]
+    assert taken({}, 10, 5) == [(C, 4)]
+    assert taken({}, 10, 5) == []
+
+
+def test_no_more_partitions_are_joined_than_told() -> None:
+    waiting = backlog()
+    for number in range(5):
+        waiting.add(TP("a", number), [Record(0, timestamp=number)])
+    sizes = [len(joint(waiting, {}, [], {}, 100, 2)) for _ in range(4)]
+    assert sizes == [2, 2, 1, 0]
+
+
+def test_what_is_handed_out_together_leads_none_by_more_than_declared() -> None:
+    waiting = backlog()
+    waiting.add(A, [Record(0, timestamp=100)])
+    waiting.add(B, [Record(o, timestamp=105 + o) for o in range(10)])
+    lead = {"a": 8, "b": 8}
+    assert [(chunk.tp, len(chunk.records)) for chunk in joint(waiting, {}, [], lead, 99, 5)] == [(A, 1), (B, 4)]
+    assert joint(waiting, {C: 100}, [], lead, 99, 5) == []
