@@ -34,21 +34,26 @@ def filled(world: World, make_topic: Make, partitions: int, events: int) -> str:
     return topic
 
 
-def test_every_record_once_in_order_and_committed(world: World, make_topic: Make) -> None:
+@pytest.mark.parametrize("joined", [1, 3])
+def test_every_record_once_in_order_and_committed(world: World, make_topic: Make, joined: int) -> None:
     """One worker handles all records exactly once and in order; what is done is committed (1, 2)."""
     topic = filled(world, make_topic, partitions=3, events=500)
-    worker = world.start([topic], settings={"max_chunk_events": 70})
+    worker = world.start([topic], settings={"max_chunk_events": 70, "in_flight": 1, "max_joined": joined})
     until(lambda: world.count() == 1500, "all handled")
     until(lambda: world.committed(topic, 3) == [500] * 3, "the commit timer commits all")
     worker.send_signal(signal.SIGTERM)
     assert world.end(worker) == (0, "")
     assert world.handled() == {(topic, p): list(range(500)) for p in range(3)}
     assert len(world.events("begin")) >= 3 * 8  # 500 records in chunks of 70
+    assert any(event["joined"] > 1 for event in world.events("begin")) == (joined > 1)  # what the full ones left
 
 
-def test_no_partition_has_two_unfinished_chunks_nor_more_are_in_flight(world: World, make_topic: Make) -> None:
+@pytest.mark.parametrize(("in_flight", "joined"), [(2, 1), (1, 2)])
+def test_no_partition_has_two_unfinished_chunks_nor_more_are_in_flight(
+    world: World, make_topic: Make, in_flight: int, joined: int
+) -> None:
     topic = filled(world, make_topic, partitions=4, events=300)
-    world.start([topic], settings={"max_chunk_events": 20, "in_flight": 2})
+    world.start([topic], settings={"max_chunk_events": 20, "in_flight": in_flight, "max_joined": joined})
     until(lambda: world.count() == 1200, "all handled")
     unfinished: set[int] = set()
     for event in world.events():
@@ -69,10 +74,11 @@ def test_a_raising_handler_ends_the_worker(world: World, make_topic: Make) -> No
     assert world.committed(topic, 2)[1] == 100
 
 
-def test_a_killed_worker_loses_nothing(world: World, make_topic: Make) -> None:
+@pytest.mark.parametrize("joined", [1, 4])
+def test_a_killed_worker_loses_nothing(world: World, make_topic: Make, joined: int) -> None:
     """Two workers, one killed: every record is handled, and commits never pass undone work."""
     topic = filled(world, make_topic, partitions=4, events=400)
-    settings = {"max_chunk_events": 10, "session_timeout_seconds": 6.0, "commit_interval_seconds": 0.1}
+    settings = {"max_chunk_events": 10, "session_timeout_seconds": 6.0, "commit_interval_seconds": 0.1, "max_joined": joined}
     first = world.start([topic], settings=settings, gate=str(world.gate))
     until(lambda: world.events("begin", first.pid), "the first worker is in a chunk")
     world.gate.touch()

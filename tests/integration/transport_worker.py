@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -33,27 +33,32 @@ class Told:
     def open(self) -> bool:
         return "gate" not in self.plan or Path(self.plan["gate"]).exists()
 
-    async def handle(self, chunk: Chunk) -> None:
-        facts = {
-            "topic": chunk.topic,
-            "partition": chunk.partition,
-            "offsets": [record.offset for record in chunk.records],
-            "newest": max(record.timestamp for record in chunk.records),
-            "headers": [[[key, (value or b"").decode()] for key, value in record.headers] for record in chunk.records],
-        }
-        self.tell("begin", **facts)
+    async def handle(self, *chunks: Chunk) -> None:
+        self.tell_each("begin", chunks)
         fail = self.plan.get("fail_at")
-        if fail and chunk.partition == fail[0] and chunk.last_offset >= fail[1]:
+        if fail and any(chunk.partition == fail[0] and chunk.last_offset >= fail[1] for chunk in chunks):
             raise ValueError("the flow broke")
         try:
             while not self.open():  # noqa: ASYNC110 - another process opens the gate
                 await asyncio.sleep(0.01)
         except asyncio.CancelledError:
-            self.tell("cancelled", **facts)
+            self.tell_each("cancelled", chunks)
             raise
         time.sleep(self.plan.get("block", 0))  # noqa: ASYNC251 - as a long computation would
         await asyncio.sleep(self.plan.get("work", 0))
-        self.tell("end", **facts)
+        self.tell_each("end", chunks)
+
+    def tell_each(self, event: str, chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            self.tell(
+                event,
+                topic=chunk.topic,
+                partition=chunk.partition,
+                offsets=[record.offset for record in chunk.records],
+                newest=max(record.timestamp for record in chunk.records),
+                headers=[[[key, (value or b"").decode()] for key, value in record.headers] for record in chunk.records],
+                joined=len(chunks),
+            )
 
     async def on_assigned(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
         self.tell("assigned", committed={tp.partition: offset for tp, offset in committed.items()})
