@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
@@ -19,6 +19,7 @@ from redis.exceptions import ConnectionError, RedisError, ResponseError
 
 from featurestore.errors import StoreConfigError
 from featurestore.redis_errors import passes
+from featurestore.redis_packing import packing
 
 Address = tuple[str, int]
 
@@ -132,7 +133,8 @@ class Topology:
     def _client(self, **settings: Any) -> Redis:
         # No retries inside redis-py: redis_client.py tries again, says so, and looks for a new primary first.
         always = {"retry": Retry(NoBackoff(), 0), "socket_read_size": READ_BYTES}
-        return Redis.from_pool(ConnectionPool(**{**self._settings, **settings, **always}))
+        kind: Any = self._settings.get("connection_class", Connection)
+        return Redis.from_pool(ConnectionPool(**{**self._settings, **settings, **always, "connection_class": packing(kind)}))
 
 
 async def _is_of_a_cluster(client: Redis) -> bool:

@@ -14,7 +14,7 @@ from benchmarks.stages.alone import CHUNK_EVENTS, chunks, flow
 from benchmarks.stages.clock import StageClock
 from benchmarks.workload import Workload
 from featurestore.redis_store import RedisStore
-from featurestore.session import Session
+from featurestore.session import Joint
 from monitors.metrics import WorkerMetrics
 from streams.chunk import Chunk
 from streams.codec import Decoder
@@ -33,7 +33,7 @@ STEPS = (
     (Judge, "__call__", "score"),
     (Outputs, "predictions", "encode predictions"),
     (Outputs, "served", "encode vectors"),
-    (Session, "_merge", "merge: deltas"),
+    (Joint, "_merge", "merge: deltas"),
     (RedisStore, "merge", "merge: commands"),
     (Flow, "_published", "metrics"),
     (WorkerMetrics, "served", "metrics"),
