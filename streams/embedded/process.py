@@ -13,8 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from streams.embedded import guard
 from streams.embedded.errors import EmbeddedError
@@ -23,9 +24,19 @@ SLICE_SECONDS = 0.1
 
 
 class GuardedProcess:
-    """A server under a guardian's eyes. `remove` is the directory that goes when this process ends, if any."""
+    """A server under a guardian's eyes. `remove` is the directory that goes when this process ends, if any.
 
-    def __init__(self, command: Sequence[str], *, log: Path, remove: Path | None) -> None:
+    The server has our environment and `variables`.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        remove: Path | None,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         script = [sys.executable, "-I", "-S", guard.__file__]
         self._guardian = subprocess.Popen(
             [*script, str(os.getpid()), str(log), str(remove or ""), *command],
@@ -33,6 +44,7 @@ class GuardedProcess:
             stdout=subprocess.PIPE,
             start_new_session=True,  # a terminal's Ctrl-C is ours to handle
             cwd="/",
+            env={**os.environ, **variables},
         )
         self.exit_code: int | None = None
         self._reading = threading.Lock()

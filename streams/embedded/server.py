@@ -11,6 +11,7 @@ import signal
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -51,6 +52,10 @@ class EmbeddedServer(ABC):
     @abstractmethod
     def _answers(self) -> bool:
         """Whether the server does its work now; must return within a second or so."""
+
+    def _variables(self) -> Mapping[str, str]:
+        """What the server's environment has besides ours."""
+        return {}
 
     def _prepare(self) -> None:  # noqa: B027 - a hook; most servers need none
         """What must happen once to an empty data directory."""
@@ -156,7 +161,7 @@ class EmbeddedServer(ABC):
         self._prepare()
         before, self._process = self._process, None
         try:
-            self._process = GuardedProcess(self._command(), log=self.log, remove=self._ephemeral)
+            self._process = GuardedProcess(self._command(), log=self.log, remove=self._ephemeral, variables=self._variables())
         finally:
             if before is not None:
                 before.release()  # only now: until here the former guardian minds the data

@@ -128,6 +128,15 @@ def test_redis_restarts_with_its_data_and_without() -> None:
         assert client.get("kept") is None
 
 
+def test_valkey_has_huge_pages_for_its_heap() -> None:
+    with EmbeddedRedis(environ={}) as server, redis.Redis.from_url(server.url) as client:
+        if "valkey_version" not in client.info("server"):
+            pytest.skip("the server is a Redis")
+        assert client.config_get("disable-thp") == {"disable-thp": "no"}
+        environ = Path(f"/proc/{server.pid}/environ")
+        assert not environ.exists() or b"glibc.malloc.hugetlb=1" in environ.read_bytes()
+
+
 def test_a_given_data_directory_keeps_features_for_the_next_start(tmp_path: Path) -> None:
     with EmbeddedRedis(appendonly=True, data_dir=tmp_path) as server, redis.Redis.from_url(server.url) as client:
         client.set("kept", "yes")
