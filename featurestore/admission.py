@@ -132,4 +132,5 @@ def picked(batch: EventBatch, rows: Bools) -> EventBatch:
         parts=tuple((source, int(n)) for (source, _), n in zip(batch.parts, np.bincount(batch.part[kept]), strict=False)),
         _columns={},
         _numbers={},
+        _kept={},
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -85,7 +86,9 @@ def touch(plan: FeaturePlan, group: Group, batch: EventBatch, interner: Interner
         readers = writers
     else:
         readers = interner.rows([batch.column(field) for field in group.read_by])
-    contributions = group.contributions(batch) if writes else np.zeros((len(batch), len(group.slots)))
+    contributions = (
+        batch.once(group.slots, partial(group.contributions, batch)) if writes else np.zeros((len(batch), len(group.slots)))
+    )
     return Touch(readers, writers, contributions)
 
 

@@ -4,9 +4,9 @@ How bytes become events is left to streams.codec; what is computed from them to 
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ from featurestore.errors import DefinitionError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ class EventBatch:
     parts: tuple[tuple[Source, int], ...] = ()
     _columns: dict[str, list[Any]] = field(default_factory=dict, repr=False)
     _numbers: dict[str, Floats] = field(default_factory=dict, repr=False)
+    _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.events)
@@ -146,9 +148,19 @@ class EventBatch:
     @property
     def part(self) -> Ints:
         """Of each event, which of the parts it belongs to; int64 (n,)."""
+        return self.once("part", self._part)
+
+    def _part(self) -> Ints:
         if not self.parts:
             return np.zeros(len(self), dtype=np.int64)
         return np.repeat(np.arange(len(self.parts)), [n for _, n in self.parts])
+
+    def once(self, key: Any, compute: Callable[[], Kept]) -> Kept:
+        """What `compute` makes of this batch, computed at the first call with this key; not to be changed."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        kept: Kept = self._kept[key]
+        return kept
 
     @property
     def partitions(self) -> Ints:

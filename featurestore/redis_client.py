@@ -123,7 +123,8 @@ class Client:
     async def _round(self, call: _Call) -> None:
         """Sends what is pending, one pipeline a node, all nodes at once; takes in the answers."""
         nodes = self._by_node(call)
-        replies = await asyncio.gather(*(self._send(node, call.commands, rows, call.asked) for node, rows in nodes.items()))
+        sent = [self._send(node, call.commands, rows, call.asked) for node, rows in nodes.items()]
+        replies = await asyncio.gather(*sent) if len(sent) > 1 else [await sent[0]]  # a task costs some turns of the event loop
         call.pending, call.asked, call.moved, call.away = [], {}, None, None
         lost: list[Address] = []
         for (node, rows), answers in zip(nodes.items(), replies, strict=True):

@@ -150,7 +150,8 @@ class Joint:
             states, fences = tuple(reply.states for reply in replies), tuple(reply.fences for reply in replies)
             for chunk, reply in zip(chunks, replies, strict=True):
                 if chunk.group in self._written:
-                    self._saw(chunk.group, reply.fences, known[chunk.group.name])
+                    self._check(chunk.group, reply.fences, known[chunk.group.name])
+                    self._advance(chunk.group, reply.fences)
         return View(batch, chunks, states, fences, self._fresh(batch))
 
     def unread(self, batch: EventBatch) -> View:
@@ -231,10 +232,9 @@ class Joint:
             for merge, found in zip(merges, replies, strict=True):
                 asked = np.array(merge.shards)
                 done = asked[(found[:, asked] == merge.expected[:, asked]).all(axis=0)]
-                self._saw(merge.group, found, known[merge.group.name])
-                moved = np.full_like(found, UNREAD)
-                moved[:, done] = merge.new[:, done]
-                self._advance(merge.group, moved)
+                self._check(merge.group, found, known[merge.group.name])
+                found[:, done] = merge.new[:, done]
+                self._advance(merge.group, found)
                 if len(done) < len(asked):
                     again.append(self._trimmed(merge, view, last_offsets))
             merges = [merge for merge in again if merge.shards]
@@ -247,14 +247,14 @@ class Joint:
 
     def _fences(self, group: Group) -> Ints:
         """The fences as known now, int64 (partitions, shards), a copy."""
-        return np.stack([session.fences[group.name] for session in self._sessions])
+        return np.array([session.fences[group.name] for session in self._sessions])
 
     def _known(self) -> dict[str, Ints]:
         """All of them, when a request leaves. A commit's settling and a chunk's read may cross on the way."""
         return {group.name: self._fences(group) for group in self._written}
 
-    def _saw(self, group: Group, found: Ints, known: Ints) -> None:
-        """Takes in fences just read: higher ones are another's merges; lower than `known` when asked, the store lost some."""
+    def _check(self, group: Group, found: Ints, known: Ints) -> None:
+        """Higher fences than `known` when asked are another's merges; where they are lower, the store lost some."""
         back = (found != UNREAD) & (found < known)
         if back.any():
             at = part, shard = tuple(np.argwhere(back)[0])
@@ -263,10 +263,9 @@ class Joint:
                 f"group {group.name}, shard {shard}: the fence of {source.topic}/{source.partition} is {found[at]}, "
                 f"this worker left it at {known[at]}: the store lost data; restart this worker, which then merges it again"
             )
-        self._advance(group, found)
 
     def _advance(self, group: Group, fences: Ints) -> None:
-        """What is UNREAD is below every fence."""
+        """Takes in fences as they are now; what is UNREAD is below every one."""
         for session, own in zip(self._sessions, fences, strict=True):
             session.advance(group, own)
 

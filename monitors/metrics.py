@@ -6,6 +6,7 @@ Label values are bounded: never a key, an id or a hash. Every outcome and reason
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ CHUNK_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 # 300 is the freshness objective of a feed; ages reach back to the longest usual windows.
 AGE_BUCKETS = (1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0)
 
+Metric = TypeVar("Metric", Counter, Gauge, Histogram)
+
 
 class WorkerMetrics:
     """The metrics of one worker of one pipeline, in a registry of their own."""
@@ -33,6 +36,7 @@ class WorkerMetrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._pipeline = pipeline
+        self._children: dict[tuple[Any, tuple[str, ...]], Any] = {}
         self.events = self._counter("tidegate_events", "Events by outcome.", "outcome", OUTCOMES)
         self.dead_letters = self._counter("tidegate_dead_letters", "Records sent to the dead-letter topic.", "reason", reasons)
         self.features = self._counter("tidegate_features", "Feature values served, by state.", "state", FEATURE_STATES)
@@ -88,7 +92,15 @@ class WorkerMetrics:
     def count(self, counter: Counter, n: float, *labels: str) -> None:
         """Adds n to one of this object's counters, under this pipeline."""
         if n:
-            counter.labels(self._pipeline, *labels).inc(n)
+            self._child(counter, *labels).inc(n)
+
+    def _child(self, metric: Metric, *labels: str) -> Metric:
+        """One series of a metric, kept: looking it up costs prometheus_client 5 us, ten times a chunk."""
+        found = self._children.get((metric, labels))
+        if found is None:
+            found = self._children[metric, labels] = metric.labels(self._pipeline, *labels)
+        child: Metric = found
+        return child
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -97,10 +109,10 @@ class WorkerMetrics:
         try:
             yield
         finally:
-            self.stage.labels(self._pipeline, stage).observe(perf_counter() - started)
+            self._child(self.stage, stage).observe(perf_counter() - started)
 
     def chunk(self, topic: str, records: int) -> None:
-        self.chunk_events.labels(self._pipeline, topic).observe(records)
+        self._child(self.chunk_events, topic).observe(records)
 
     def served(
         self, states: Mapping[str, int], ages: npt.NDArray[np.float64], groups: Sequence[str], late: int, missing_entity: int
@@ -118,10 +130,10 @@ class WorkerMetrics:
         self.count(self.dropped, events, group)
 
     def unmerged(self, events: int) -> None:
-        self.unmerged_events.labels(self._pipeline).set(events)
+        self._child(self.unmerged_events).set(events)
 
     def merged(self, group: str, now: float, ingested: npt.NDArray[np.float64]) -> None:
-        self.feed_last_merge.labels(self._pipeline, group).set(now)
+        self._child(self.feed_last_merge, group).set(now)
         self.merge_delay.observe(group, now - ingested)
 
     def serving(self, model: str, version: int, trained: float) -> None:
