@@ -66,7 +66,7 @@ def python_version(version: tuple[int, int] = sys.version_info[:2]) -> Check:
 
 
 def bytecode(packages: Sequence[str] = IMPORTED, writes: bool | None = None) -> Check:
-    """Without it Python compiles 1,300 modules at every start of a worker: 5 s of CPU more.
+    """Without it Python compiles 1,300 modules at every start of a worker: 4 s of CPU more.
 
     pip compiles what it installs, uv leaves that to the first start, which may not write: for PYTHONDONTWRITEBYTECODE, or for
     lack of rights.
