@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
+# Where the environment forbids bytecode, every process of a target would compile all that it imports: 4 s of CPU for a worker.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help demo test lint bench faults clean
 
 help:            ## list the targets

@@ -18,21 +18,27 @@ BEGIN, PAGES, PREDICTION = "begin", "pages", "prediction"
 # What a start has come to, in order, and what lies between it and the one before. Those in the middle are /readyz's.
 PHASES = {
     PAGES: "Python, imports, the pipeline file, until the pages answer",
-    "model": "topics checked; LightGBM imported; deployment read; model loaded, its golden rows scored",
+    "model": "topics checked; deployment read; model loaded, the walk over its trees proven, its golden rows scored",
     "kernel": "kernel, from Numba's cache",
     "redis": "Faust's services; Redis asked, its namespaces entered",
     "partitions": "the consumer joins the group, fences are read",
     PREDICTION: "the first chunk: fetched, computed, scored, published",
 }
 Moments = Mapping[str, float]  # seconds since the process was started
+KEEPS, FORBIDS, ELSEWHERE = {"PYTHONDONTWRITEBYTECODE": ""}, {"PYTHONDONTWRITEBYTECODE": "1"}, "PYTHONPYCACHEPREFIX"
 
 
-def start(workload: Workload) -> Moments:
-    """Starts a worker on the filled topic, with a consumer group and a Redis that know nothing, up to its first prediction."""
+def start(workload: Workload, *, bytecode: bool = True) -> Moments:
+    """Starts a worker on the filled topic, with a consumer group and a Redis that know nothing, up to its first prediction.
+
+    Python reads compiled modules, as it does where pip installed them, whatever this process was told; or, without ``bytecode``,
+    none, and compiles all anew.
+    """
     workload.forget()
+    python = KEEPS if bytecode else {**FORBIDS, ELSEWHERE: str(workload.folder / "no-bytecode")}
     ends = Ends(workload.stack.bootstrap_servers)
     before, began = ends.each(), time.monotonic()
-    running = Running(WORKER, workload.environment, workload.folder / "contender.log")
+    running = Running(WORKER, workload.environment | python, workload.folder / "contender.log")
     try:
         moments = {BEGIN: 0.0}
         _until_ready(running, began, moments)

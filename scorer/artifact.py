@@ -120,14 +120,16 @@ def load_artifact(
     expected_hash: str | None = None,
     threads: int = 1,
     key: bytes | None = None,
+    answers: Path | None = None,
 ) -> LoadedVersion:
     """Reads, verifies and proves a version; whatever is wrong raises an ArtifactError, SchemaMismatchError or ModelFileError.
 
     ``running`` is the schema of the vectors to be scored (None: the model's own); ``expected_hash`` what the registry or the
-    deployment says; ``key`` opens River checkpoints.
+    deployment says; ``key`` opens River checkpoints; ``answers`` is a scoring process's folder of LightGBM's, see LightGBMModel.
     """
     manifest = verify_folder(folder, expected_hash)
-    model = load_model(manifest.kind, _read_files(folder, manifest), manifest.schema, threads=threads, key=key)
+    files = _read_files(folder, manifest)
+    model = load_model(manifest.kind, files, manifest.schema, threads=threads, key=key, answers=answers)
     owner = f"{manifest.facts.model_name} in {folder.name}"
     columns = None if running is None else select_columns(manifest.schema, running, owner)
     _check_golden(model, folder, manifest)

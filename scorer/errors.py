@@ -6,6 +6,7 @@ ScorerError
 ├── ModelFileError          a model's files cannot be read
 │   └── SignatureError      a checkpoint was not signed with our key, or was changed since
 ├── UnsupportedForestError  LightGBM itself must score a model: our walk over its trees does not know it
+├── LibraryMissingError     LightGBM cannot be loaded on this machine
 ├── NonFiniteModelError     learning has diverged; the checkpoint is refused
 ├── ArtifactError           the folder of a version is incomplete or cannot be read
 │   ├── HashMismatchError   a file is not the one that was registered
@@ -39,6 +40,10 @@ class SignatureError(ModelFileError):
 
 class UnsupportedForestError(ScorerError):
     """A LightGBM model is none that scorer.models.forest scores with the same bits; the message says why, of "it"."""
+
+
+class LibraryMissingError(ScorerError):
+    """The compiled part of LightGBM cannot be loaded; the message names the package that mends it."""
 
 
 class NonFiniteModelError(ScorerError):

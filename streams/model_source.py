@@ -21,6 +21,8 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
+ANSWERS = ".answers"  # in the cache, where no model can have this name
+
 # First match wins: the metric's reason for each way a version is refused.
 _REASONS: tuple[tuple[type[ScorerError], str], ...] = (
     (HashMismatchError, "hash"),
@@ -51,5 +53,11 @@ def load_deployed(settings: Settings, deployment: Deployment, schema: FeatureSch
     assert deployment.version is not None
     uri = deployment.registry or settings.registry_uri
     folder = fetch_in_child(deployment.model, deployment.version, settings.cache, uri=uri, artifact_hash=deployment.artifact_hash)
-    loaded = load_artifact(folder, schema, expected_hash=deployment.artifact_hash, key=settings.checkpoint_key)
+    loaded = load_artifact(
+        folder,
+        schema,
+        expected_hash=deployment.artifact_hash,
+        key=settings.checkpoint_key,
+        answers=settings.cache / ANSWERS,
+    )
     return ServingModel(deployment.version, loaded, deployment.role)

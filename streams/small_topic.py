@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 20.0
 RETRY_SECONDS = 0.05
+POLL_SECONDS = 1.0  # at most, where nothing comes: between two looks at the deadline
 PASSING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART})
 ERRORS_ONLY = 3  # librdkafka's syslog level: its warnings are about what it tries again by itself
 
@@ -68,10 +69,12 @@ def _values(consumer: Consumer, topic: str, failure: type[StreamError]) -> list[
     while (position := consumer.position([partition])[0].offset) < end:
         if time.monotonic() > deadline:
             raise failure(f"{topic} was read up to {position} of {end} in {TIMEOUT_SECONDS:.0f} s; is Kafka overloaded?")
-        for message in consumer.consume(1000, timeout=1.0):
-            if message.error():
-                raise KafkaException(message.error())
-            values.append((message.offset() or 0, message.value() or b""))
+        message = consumer.poll(POLL_SECONDS)  # consume(n) would wait for n records, which a small topic does not have
+        if message is None:
+            continue
+        if message.error():
+            raise KafkaException(message.error())
+        values.append((message.offset() or 0, message.value() or b""))
     return values
 
 

@@ -15,7 +15,6 @@ from featurestore.events import contract
 from featurestore.plan import FeaturePlan, compile_plan
 from featurestore.redis_store import RedisStore
 from monitors.metrics import WorkerMetrics
-from scorer.models.lean import import_lightgbm_alone
 from scorer.pipeline import Pipeline
 from streams.audit import SPEC as AUDIT
 from streams.chunk import TP
@@ -24,6 +23,7 @@ from streams.enrolment import Enrolment, Watch, ttl_ms
 from streams.errors import AssignmentTimeout, RecordsGone
 from streams.faust_app import AppSettings, MicroBatchApp, create_app
 from streams.flow import Flow
+from streams.lean import arrow_without_pandas, numba_without_scipy
 from streams.model_source import load_champion
 from streams.outputs import TopicNames
 from streams.personal import pseudonyms
@@ -174,6 +174,8 @@ def leads(plan: FeaturePlan) -> dict[str, float]:
 
 def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions) -> MicroBatchApp:
     """Everything up to the first record: topics, model, warm kernel, pages; then an app that is ready to run."""
+    numba_without_scipy()
+    arrow_without_pandas()
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     hashing = pseudonyms(settings, pipeline, plan)
     metrics = WorkerMetrics(pipeline.name, [group.name for group in plan.groups], REASONS)
@@ -226,7 +228,6 @@ def champion(
     settings: Settings, pipeline: Pipeline, plan: FeaturePlan, metrics: WorkerMetrics, readiness: Readiness
 ) -> ServingModel | None:
     """The model that serves; None, and said so, where none is deployed."""
-    import_lightgbm_alone()
     model = load_champion(settings, pipeline.name, plan.schema, metrics)
     if model is None:
         readiness.wait_for("model", f"no champion of {pipeline.name} is deployed; run: tidegate train --promote")

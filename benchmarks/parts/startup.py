@@ -23,11 +23,12 @@ START_BAR, PAUSE_BAR = 5.0, 2.0  # seconds
 def measure(options: Options) -> Measured:
     with prepared(options.console) as workload, steps(options.console) as show:
         workload.fill(Stream(EVENTS, RATE, SEED))
-        start(workload)  # fetches the model, compiles the kernel
+        start(workload)  # fetches the model, proves it, compiles the kernel, keeps Python's bytecode
         starts = []
         for number in range(STARTS):
             show("start", number + 1, STARTS)
             starts.append(start(workload))
+        uncompiled = start(workload, bytecode=False)[PREDICTION]
         described = circumstances(workload)
     with steps(options.console) as show:
         pauses = restarts.pauses(ROLLS, partial(show, "rolling restart"))
@@ -35,10 +36,11 @@ def measure(options: Options) -> Measured:
     rows = [
         report.at_most(f"{PART}/start to first prediction", first.middle, "s", START_BAR),
         *(report.at_most(f"{PART}/start/{name}", spread.middle, "s") for name, spread in phases(starts).items()),
+        report.at_most(f"{PART}/start without bytecode", uncompiled, "s"),
         report.at_most(f"{PART}/rolling restart/pause of a partition, median", pause.middle, "s"),
         report.at_most(f"{PART}/rolling restart/pause of a partition, longest", pause.greatest, "s", PAUSE_BAR),
     ]
-    return Measured(rows, text(starts, pauses, described))
+    return Measured(rows, text(starts, uncompiled, pauses, described))
 
 
 def phases(starts: Sequence[Moments]) -> dict[str, Spread]:
@@ -47,15 +49,16 @@ def phases(starts: Sequence[Moments]) -> dict[str, Spread]:
     return {name: Spread.of([one[name] for one in found]) for name in PHASES}
 
 
-def text(starts: Sequence[Moments], pauses: Sequence[float], described: str) -> str:
+def text(starts: Sequence[Moments], uncompiled: float, pauses: Sequence[float], described: str) -> str:
     """What stands in docs/performance.md."""
     first, pause = Spread.of([one[PREDICTION] for one in starts]), Spread.of(pauses)
     lines = ["| phase of a start | s |", "|---|---|"]
     lines += [f"| {PHASES[name]} | {report.cell(spread, '.2f')} |" for name, spread in phases(starts).items()]
     lines += [f"| **from the process to its first prediction** | {report.cell(first, '.2f')} |"]
     return "\n".join(lines) + (
-        f"\n\n{len(starts)} starts, median (least to greatest). Rolling restart: a partition was without predictions for "
-        f"{pause.middle:.2f} s at most in the median restart of {len(pauses)}, for {pause.greatest:.2f} s in the worst."
+        f"\n\n{len(starts)} starts, median (least to greatest); one without Python's bytecode took {uncompiled:.2f} s. "
+        f"Rolling restart: a partition was without predictions for {pause.middle:.2f} s at most in the median restart of "
+        f"{len(pauses)}, for {pause.greatest:.2f} s in the worst."
         f"{after_a_kill(faults.read())} {described}"
     )
 

@@ -1,18 +1,24 @@
 """LightGBM behind the model port: the text model and the encoding it was trained with.
 
-Training is left to scorer.training; verifying a version to scorer.artifact.
+LightGBM itself is imported where it is needed: to read the model and prove our walk over its trees, unless its answers to that
+proof are known (scorer.models.answers), and to score what the walk cannot. Training is left to scorer.training; verifying a
+version to scorer.artifact.
 """
 
 import logging
 import re
 from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-import lightgbm
 import msgspec
 import numpy as np
 
 from featurestore.schema import FeatureSchema
 from scorer.errors import ModelFileError, SchemaMismatchError, UnsupportedForestError
+from scorer.models import lean
+from scorer.models.answers import Answers
 from scorer.models.encoding import Encoder, Encoding
 from scorer.models.forest import Forest
 from scorer.models.forest_proof import proven
@@ -38,36 +44,64 @@ class LightGBMModel:
     ``threads`` is how many a score uses, 1 unless set: a worker's chunks are small, and its threads would wait for each other.
     With one, a binary classifier or regression is scored by ``forest`` if that is proven to give the same bits; where it is None,
     LightGBM itself scores.
+
+    ``answers`` is for a process that only scores: the folder where LightGBM's answers to the proof are kept. LightGBM is then
+    imported only where they are not there, and without scikit-learn.
     """
 
     kind = "lightgbm"
 
-    def __init__(self, text: str, schema: FeatureSchema, task: Task, encoding: Encoding, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        text: str,
+        schema: FeatureSchema,
+        task: Task,
+        encoding: Encoding,
+        *,
+        threads: int = 1,
+        answers: Path | None = None,
+    ) -> None:
         self.text, self.schema, self.task, self.encoding, self.threads = text, schema, task, encoding, threads
-        try:
-            self._booster = lightgbm.Booster(model_str=text)
-        except lightgbm.basic.LightGBMError as error:
-            raise ModelFileError(f"LightGBM cannot read the model text ({error}); fetch the version again") from error
-        _check_names(self._booster.feature_name(), schema)
+        self._answers = None if answers is None else Answers(answers, text)
+        _check_names(_names(text), schema)
         _check_task(text, task)
         self._encoder = Encoder(encoding, schema)
-        self._classes = self._booster.num_model_per_iteration()
         self.forest = self._proven()
+        if self.forest is None:
+            self._booster  # noqa: B018  # a text that LightGBM cannot read is refused now
+
+    @cached_property
+    def _booster(self) -> Any:
+        lightgbm = lean.import_lightgbm() if self._answers is None else lean.import_lightgbm_alone()
+        try:
+            return lightgbm.Booster(model_str=self.text)
+        except lightgbm.basic.LightGBMError as error:
+            raise ModelFileError(f"LightGBM cannot read the model text ({error}); fetch the version again") from error
 
     def _proven(self) -> Forest | None:
         if self.threads != 1:
             return None
         try:
-            return proven(self.text, self._predict)
+            return proven(self.text, self._answered)
         except UnsupportedForestError as error:
             log.info("LightGBM itself scores the model: %s", error)
             return None
+
+    def _answered(self, rows: Matrix) -> Scores:
+        """LightGBM's own scores, now or before."""
+        if self._answers is None:
+            return self._predict(rows)
+        known = self._answers.recall(rows)
+        if known is None:
+            known = self._predict(rows)
+            self._answers.keep(rows, known)
+        return known
 
     def score(self, matrix: Matrix) -> Scores:
         """Probabilities (binary), values (regression) or probabilities of each class, shape (n, classes)."""
         check_matrix(matrix, self.schema)
         if not len(matrix):
-            return np.empty((0, self._classes) if self.task == "multiclass" else 0)
+            return np.empty((0, self._booster.num_model_per_iteration()) if self.task == "multiclass" else 0)
         encoded = self._encoder.encode(matrix)
         return self._predict(encoded) if self.forest is None else self.forest.score(encoded)
 
@@ -82,7 +116,9 @@ class LightGBMModel:
         return {MODEL_FILE: self.text.encode(), ENCODING_FILE: encoding}
 
     @classmethod
-    def load(cls, files: Mapping[str, bytes], schema: FeatureSchema, *, threads: int = 1) -> "LightGBMModel":
+    def load(
+        cls, files: Mapping[str, bytes], schema: FeatureSchema, *, threads: int = 1, answers: Path | None = None
+    ) -> "LightGBMModel":
         """The model of ``files``; see ``scorer.models.load_model``."""
         try:
             described = msgspec.json.decode(required_file(files, ENCODING_FILE), type=_EncodingFile)
@@ -90,7 +126,7 @@ class LightGBMModel:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelFileError(f"the model's files cannot be read ({error}); fetch the version again") from error
         check_schema(described.schema, schema, "the LightGBM model")
-        return cls(text, schema, described.task, described.encoding, threads=threads)
+        return cls(text, schema, described.task, described.encoding, threads=threads, answers=answers)
 
 
 def column_names(schema: FeatureSchema) -> list[str]:
@@ -102,6 +138,13 @@ def column_names(schema: FeatureSchema) -> list[str]:
     """
     plain = [re.sub(r"[^A-Za-z0-9_.+-]+", "_", name) for name in schema.names]
     return [name if plain.count(name) == 1 else f"{name}_{position}" for position, name in enumerate(plain)]
+
+
+def _names(text: str) -> list[str]:
+    found = re.search(r"^feature_names=(.*)$", text, re.MULTILINE)
+    if found is None:
+        raise ModelFileError("the model text names no features, so LightGBM did not write it; fetch the version again")
+    return found.group(1).split()
 
 
 def _check_names(found: list[str], schema: FeatureSchema) -> None:

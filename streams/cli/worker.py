@@ -8,6 +8,7 @@ import click
 from streams.cli.errors import told_plainly
 from streams.loading import load_pipeline
 from streams.settings import Settings
+from streams.tuning import collect_seldom
 
 MOST_CHUNK_EVENTS = 3_000  # states that one script call may touch: it blocks Redis meanwhile
 
@@ -73,6 +74,7 @@ def worker(
     PIPELINE is a Python file, or package.module:name. Topics are created where they are missing. Exit code 1 says that the worker
     stopped on something it cannot handle; nothing is lost: what was not committed is read again.
     """
+    collect_seldom()
     from streams.running import run, set_levels
     from streams.worker import WorkerOptions, build_worker
 

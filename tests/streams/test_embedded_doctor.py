@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -19,6 +22,21 @@ from streams.embedded.cluster import EmbeddedCluster
 def test_an_old_python_fails() -> None:
     assert checks.python_version((3, 10)).status == "fail"
     assert checks.python_version((3, 11)).status == "ok"
+
+
+def test_packages_that_python_compiles_at_every_start_are_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As uv installs them, where the environment forbids to write bytecode."""
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "installed_by_uv"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    first = checks.bytecode([package.name], writes=True)
+    assert (first.status, first.found) == ("ok", "kept from the first start on")
+    never = checks.bytecode([package.name, "there_is_no_such_package"], writes=False)
+    assert (never.status, never.remedy) == ("warn", f"{sys.executable} -m compileall -q {tmp_path}")
+    subprocess.run(never.remedy.split(), check=True)
+    assert checks.bytecode([package.name], writes=False) == Check("Bytecode", "ok", "kept")
 
 
 def test_a_missing_libgomp_names_debians_package() -> None:
