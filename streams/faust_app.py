@@ -38,13 +38,14 @@ class AppSettings:
     in_flight: int = 2
     max_chunk_events: int = 2000
     max_joined: int = 1
+    pace_seconds: float = 0.0
     max_lead_seconds: Mapping[str, float] = field(default_factory=dict)
     drain_seconds: float = 5.0
     commit_interval_seconds: float = 1.0
     session_timeout_seconds: float = 30.0
     heartbeat_seconds: float = 3.0
     request_timeout_seconds: float = 90.0
-    fetch_wait_ms: int = 5
+    fetch_wait_ms: int = 15
     fetch_min_bytes: int = 100_000
     group_instance_id: str | None = None
     client_id: str = "tidegate"
@@ -111,6 +112,7 @@ def create_app(
         in_flight=settings.in_flight,
         max_chunk_events=settings.max_chunk_events,
         max_joined=settings.max_joined,
+        pace_seconds=settings.pace_seconds,
         max_lead_seconds=settings.max_lead_seconds,
         drain_seconds=settings.drain_seconds,
         fetch_wait_ms=settings.fetch_wait_ms,

@@ -6,7 +6,7 @@ arguments; the transport supplies them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from streams.chunk import TP, Chunk, Record
@@ -22,9 +22,9 @@ def oldest(
     unfinished: Mapping[TP, int],
     behind: Iterable[int],
     lead_ms: Mapping[str, int],
-    topic: str | None = None,
+    topics: Set[str] | None = None,
 ) -> Pick | None:
-    """The partition (of one topic, if told) whose waiting records are the oldest, unless it would lead the slowest by too much.
+    """The partition whose waiting records are the oldest, unless it would lead the slowest by too much; of `topics`, if told.
 
     `heads`: timestamp of the first waiting record of each partition that has one. `unfinished`: of each busy
     partition, the timestamp of the first record of its chunk. `behind`: progress of partitions whose next records
@@ -36,7 +36,7 @@ def oldest(
     >>> oldest({a: 9_000}, {b: 4_000}, [], {"t": 1_000}) is None
     True
     """
-    ready = sorted((at, tp) for tp, at in heads.items() if tp not in unfinished and topic in (None, tp.topic))
+    ready = sorted((at, tp) for tp, at in heads.items() if tp not in unfinished and (topics is None or tp.topic in topics))
     if not ready:
         return None
     at, tp = ready[0]
@@ -98,6 +98,10 @@ class Backlog:
     def holds(self, tp: TP) -> int:
         return len(self._waiting.get(tp, ()))
 
+    def waiting(self, topic: str) -> int:
+        """Records of one topic that wait."""
+        return sum(len(records) for tp, records in self._waiting.items() if tp.topic == topic)
+
     def wants(self, tps: Iterable[TP]) -> set[TP]:
         """Those whose share of the buffer is not full; others stay in the broker (backpressure, pitfall 4)."""
         partitions = list(tps)
@@ -121,16 +125,17 @@ def joint(
     unfinished: Mapping[TP, int],
     behind: Iterable[int],
     lead_ms: Mapping[str, int],
+    topics: Set[str],
     events: int,
     partitions: int,
 ) -> list[Chunk]:
-    """The chunks that are next, to be handled together: of one topic, of so many partitions and events at most.
+    """The chunks that are next, to be handled together: of one of the topics, of so many partitions and events at most.
 
     As if they were handed out one after the other: each is of the partition that `oldest` picks then.
     """
     busy, chunks = dict(unfinished), list[Chunk]()
     while events > 0 and len(chunks) < partitions:
-        pick = oldest(backlog.heads(), busy, behind, lead_ms, chunks[0].topic if chunks else None)
+        pick = oldest(backlog.heads(), busy, behind, lead_ms, {chunks[0].topic} if chunks else topics)
         if pick is None:
             break
         chunk = Chunk(pick.tp.topic, pick.tp.partition, backlog.take(pick, events))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Set
 from typing import Any
 
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
@@ -57,6 +57,7 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
         self._seeking = False
         self._wake = asyncio.Event()
         self._heard: dict[TP, float] = {}
+        self._due: dict[str, float] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -128,10 +129,21 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
         if not self.progress.has_slot:
             return None
         chunks = joint(
-            self.backlog, self.progress.unfinished(), self._behind(), self._lead_ms,
+            self.backlog, self.progress.unfinished(), self._behind(), self._lead_ms, self._due_topics(),
             self.chunking.max_chunk_events, self.chunking.max_joined,
         )  # fmt: skip
-        return self.progress.issue(*chunks) if chunks else None
+        if not chunks:
+            return None
+        self._due[chunks[0].topic] = self.loop.time() + self.chunking.pace_seconds
+        return self.progress.issue(*chunks)
+
+    def _due_topics(self) -> Set[str]:
+        """Those whose next chunk may go. A small one costs almost as much as a full one, so it waits for more, but briefly."""
+        now, full = self.loop.time(), self.chunking.max_chunk_events
+        held = {topic: due for topic, due in self._due.items() if now < due and self.backlog.waiting(topic) < full}
+        if held:
+            self.loop.call_at(min(held.values()), self._wake.set)
+        return self.chunking.topics - held.keys()
 
     def _behind(self) -> list[int]:
         """Progress of the partitions whose next records are on their way from the broker (pitfall 10).

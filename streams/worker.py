@@ -17,7 +17,7 @@ from featurestore.redis_store import RedisStore
 from monitors.metrics import WorkerMetrics
 from scorer.pipeline import Pipeline
 from streams.audit import SPEC as AUDIT
-from streams.chunk import TP
+from streams.chunk import PACE_MS, TP
 from streams.deployments import SPEC as DEPLOYMENTS
 from streams.enrolment import Enrolment, Watch, ttl_ms
 from streams.errors import AssignmentTimeout, RecordsGone
@@ -51,6 +51,7 @@ class WorkerOptions:
     web_port: int = 6066
     in_flight: int = 2
     max_chunk_events: int = 2000
+    pace_ms: int = PACE_MS
     session_timeout_seconds: float = 30.0
 
 
@@ -243,12 +244,14 @@ def announcer(about: str) -> Callable[[str], None]:
 
 
 def app_settings(pipeline: Pipeline, settings: Settings, options: WorkerOptions, plan: FeaturePlan) -> AppSettings:
+    joins = pipeline.on_store_unavailable == "pause"  # who degrades keeps a queue for each partition
     return AppSettings(
         app_id=group_of(pipeline.name),
         bootstrap_servers=settings.kafka,
         in_flight=options.in_flight,
         max_chunk_events=options.max_chunk_events,
-        max_joined=MAX_JOINED if pipeline.on_store_unavailable == "pause" else 1,
+        max_joined=MAX_JOINED if joins else 1,
+        pace_seconds=options.pace_ms / 1000 if joins else 0.0,
         max_lead_seconds=leads(plan),
         session_timeout_seconds=options.session_timeout_seconds,
         heartbeat_seconds=min(3.0, options.session_timeout_seconds / 3),

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from streams.chunk import PACE_MS
 from streams.cli.errors import told_plainly
 from streams.loading import load_pipeline
 from streams.settings import Settings
@@ -45,6 +46,13 @@ Workers of one pipeline share its partitions; start as many as there are partiti
     help="Events handled together at most. All of them may touch one shard, and a script on more states blocks Redis for long.",
 )
 @click.option(
+    "--pace-ms",
+    default=PACE_MS,
+    show_default=True,
+    type=click.IntRange(0, 1_000),
+    help="Milliseconds between two chunks at least, unless a full one waits. Less shortens latency, more saves CPU.",
+)
+@click.option(
     "--session-timeout",
     default=30.0,
     show_default=True,
@@ -66,6 +74,7 @@ def worker(
     partitions: int,
     in_flight: int,
     max_chunk_events: int,
+    pace_ms: int,
     session_timeout: float,
     log_level: str,
 ) -> None:
@@ -85,6 +94,7 @@ def worker(
         web_port=web_port,
         in_flight=in_flight,
         max_chunk_events=max_chunk_events,
+        pace_ms=pace_ms,
         session_timeout_seconds=session_timeout,
     )
     with told_plainly():

@@ -65,6 +65,19 @@ def test_no_partition_has_two_unfinished_chunks_nor_more_are_in_flight(
             unfinished.remove(event["partition"])
 
 
+def test_small_chunks_of_a_topic_are_paced_and_full_ones_are_not(world: World, make_topic: Make) -> None:
+    topic = make_topic("source", partitions=2)
+    world.start([topic], settings={"max_chunk_events": 10, "max_joined": 2, "pace_seconds": 1.5})
+    for number in range(4):
+        world.fill(topic, number % 2, [NOW])
+        until(lambda number=number: world.count() > number, "handled")
+    at = [event["at"] for event in world.events("begin")]
+    assert all(later - sooner > 1.45 for sooner, later in pairwise(at))
+    world.fill(topic, 0, [NOW] * 100)
+    until(lambda: world.count() == 104, "all handled")
+    assert world.events("end")[-1]["at"] - at[-1] < 9 * 1.5
+
+
 def test_a_raising_handler_ends_the_worker(world: World, make_topic: Make) -> None:
     """Exit code 1, one sentence, and nothing of the failed chunk is committed (3)."""
     topic = filled(world, make_topic, partitions=2, events=300)

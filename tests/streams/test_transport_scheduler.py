@@ -113,7 +113,7 @@ def test_small_chunks_of_one_topic_are_handed_out_together() -> None:
         waiting.add(tp, [Record(o, timestamp=first + o) for o in range(4)])
 
     def taken(busy: dict[TP, int], events: int, partitions: int) -> list[tuple[TP, int]]:
-        return [(chunk.tp, len(chunk.records)) for chunk in joint(waiting, busy, [], {}, events, partitions)]
+        return [(chunk.tp, len(chunk.records)) for chunk in joint(waiting, busy, [], {}, {"a", "b"}, events, partitions)]
 
     assert taken({B: 30}, 3, 5) == [(A, 3)]
     assert taken({}, 4, 5) == [(B, 4)]
@@ -127,7 +127,7 @@ def test_no_more_partitions_are_joined_than_told() -> None:
     waiting = backlog()
     for number in range(5):
         waiting.add(TP("a", number), [Record(0, timestamp=number)])
-    sizes = [len(joint(waiting, {}, [], {}, 100, 2)) for _ in range(4)]
+    sizes = [len(joint(waiting, {}, [], {}, {"a"}, 100, 2)) for _ in range(4)]
     assert sizes == [2, 2, 1, 0]
 
 
@@ -136,5 +136,17 @@ def test_what_is_handed_out_together_leads_none_by_more_than_declared() -> None:
     waiting.add(A, [Record(0, timestamp=100)])
     waiting.add(B, [Record(o, timestamp=105 + o) for o in range(10)])
     lead = {"a": 8, "b": 8}
-    assert [(chunk.tp, len(chunk.records)) for chunk in joint(waiting, {}, [], lead, 99, 5)] == [(A, 1), (B, 4)]
-    assert joint(waiting, {C: 100}, [], lead, 99, 5) == []
+    assert [(chunk.tp, len(chunk.records)) for chunk in joint(waiting, {}, [], lead, {"a"}, 99, 5)] == [(A, 1), (B, 4)]
+    assert joint(waiting, {C: 100}, [], lead, {"a"}, 99, 5) == []
+
+
+def test_only_chunks_of_topics_that_are_due_are_handed_out() -> None:
+    waiting = backlog()
+    waiting.add(A, [Record(0, timestamp=10)])
+    waiting.add(C, [Record(0, timestamp=20)])
+    assert (waiting.waiting("a"), waiting.waiting("b"), waiting.waiting("c")) == (1, 1, 0)
+    assert joint(waiting, {}, [], {}, set(), 9, 9) == []
+    assert [chunk.tp for chunk in joint(waiting, {}, [], {}, {"b"}, 9, 9)] == [C]
+    assert joint(waiting, {}, [], {"b": 1}, {"b"}, 9, 9) == []
+    waiting.add(C, [Record(1, timestamp=20)])
+    assert joint(waiting, {}, [], {"b": 1}, {"b"}, 9, 9) == []  # it would lead what waits for its turn
