@@ -6,7 +6,7 @@ arguments; the transport supplies them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from streams.chunk import TP, Chunk, Record
@@ -17,39 +17,32 @@ class Pick(NamedTuple):
     horizon_ms: int | None  # records younger than this stay for later; None: no bound
 
 
-def oldest(
+def in_order(
     heads: Mapping[TP, int],
     unfinished: Mapping[TP, int],
     behind: Iterable[int],
     lead_ms: Mapping[str, int],
-    topics: Set[str] | None = None,
-) -> Pick | None:
-    """The partition whose waiting records are the oldest, unless it would lead the slowest by too much; of `topics`, if told.
+    topics: Set[str],
+) -> Iterator[Pick]:
+    """The partitions of `topics` that may go, the one with the oldest waiting records first; none leads the slowest by too much.
 
     `heads`: timestamp of the first waiting record of each partition that has one. `unfinished`: of each busy
     partition, the timestamp of the first record of its chunk. `behind`: progress of partitions whose next records
     are still on the way from the broker. All in milliseconds.
 
     >>> a, b = TP("t", 0), TP("t", 1)
-    >>> oldest({a: 9_000, b: 4_000}, {}, [], {}).tp.partition
-    1
-    >>> oldest({a: 9_000}, {b: 4_000}, [], {"t": 1_000}) is None
-    True
+    >>> [pick.tp.partition for pick in in_order({a: 9_000, b: 4_000}, {}, [], {}, {"t"})]
+    [1, 0]
+    >>> list(in_order({a: 9_000}, {b: 4_000}, [], {"t": 1_000}, {"t"}))
+    []
     """
-    ready = sorted((at, tp) for tp, at in heads.items() if tp not in unfinished and (topics is None or tp.topic in topics))
-    if not ready:
-        return None
-    at, tp = ready[0]
-    if not lead_ms:
-        return Pick(tp, None)
-    slowest = min([*heads.values(), *unfinished.values(), *behind])
-    for at, tp in ready:
+    slowest = min([*heads.values(), *unfinished.values(), *behind], default=0)
+    for at, tp in sorted((at, tp) for tp, at in heads.items() if tp not in unfinished and tp.topic in topics):
         lead = lead_ms.get(tp.topic)
         if lead is None:
-            return Pick(tp, None)
-        if at <= slowest + lead:
-            return Pick(tp, slowest + lead)
-    return None
+            yield Pick(tp, None)
+        elif at <= slowest + lead:
+            yield Pick(tp, slowest + lead)
 
 
 class Backlog:
@@ -131,15 +124,15 @@ def joint(
 ) -> list[Chunk]:
     """The chunks that are next, to be handled together: of one of the topics, of so many partitions and events at most.
 
-    As if they were handed out one after the other: each is of the partition that `oldest` picks then.
+    As if they were handed out one after the other: a chunk that is handed out leaves the slowest as slow as it was.
     """
-    busy, chunks = dict(unfinished), list[Chunk]()
-    while events > 0 and len(chunks) < partitions:
-        pick = oldest(backlog.heads(), busy, behind, lead_ms, {chunks[0].topic} if chunks else topics)
-        if pick is None:
+    chunks: list[Chunk] = []
+    for pick in in_order(backlog.heads(), unfinished, behind, lead_ms, topics):
+        if chunks and pick.tp.topic != chunks[0].topic:
+            continue
+        if events <= 0 or len(chunks) == partitions:
             break
-        chunk = Chunk(pick.tp.topic, pick.tp.partition, backlog.take(pick, events))
-        busy[chunk.tp] = chunk.records[0].timestamp
+        chunk = Chunk(*pick.tp, backlog.take(pick, events))
         events -= len(chunk.records)
         chunks.append(chunk)
     return chunks

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.chunk import TP
-from streams.scheduler import Backlog, Pick, joint, oldest
+from streams.scheduler import Backlog, Pick, in_order, joint
 
 A, B, C = TP("a", 0), TP("a", 1), TP("b", 0)
 
@@ -25,6 +25,11 @@ class Record:
 
 def backlog(max_chunk_events: int = 10, max_buffered_events: int = 100) -> Backlog:
     return Backlog(max_chunk_events=max_chunk_events, max_buffered_events=max_buffered_events)
+
+
+def oldest(heads: dict[TP, int], unfinished: dict[TP, int], behind: list[int], lead_ms: dict[str, int]) -> Pick | None:
+    """The first in order, of all topics."""
+    return next(in_order(heads, unfinished, behind, lead_ms, {"a", "b"}), None)
 
 
 def test_the_oldest_waiting_partition_is_next() -> None:
