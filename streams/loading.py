@@ -4,8 +4,9 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from featurestore.errors import FeatureStoreError
 from scorer.pipeline import Pipeline
@@ -51,13 +52,22 @@ def _from_file(path: Path) -> ModuleType:
     if len(parts) > 1:
         return importlib.import_module(".".join(parts))
     # By its place, not its name: queue.py or rides.v2.py are good names for a file, and no module's.
-    spec = importlib.util.spec_from_file_location(f"pipeline_file_{path.stem}", path)
+    name = f"pipeline_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # msgspec and dataclasses look classes' annotations up there
     spec.loader.exec_module(module)
     return module
+
+
+class _FromSource(SourceFileLoader):
+    """Neither reads nor writes bytecode, which is taken for a file's own by its size and second of change: not enough for a
+    pipeline that is edited and tried, or mounted with a fixed date."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _from_module(name: str) -> ModuleType:

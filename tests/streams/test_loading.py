@@ -1,5 +1,7 @@
 """A pipeline is found by file or by module; what is missing is said with the remedy."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,16 @@ def test_a_file_outside_any_package_may_import_its_neighbours(tmp_path: Path) ->
     text = FLIGHTS.read_text().replace('name="flight-delays"', "name=NAME")
     (tmp_path / "tidegate_alone.py").write_text("from tidegate_neighbour import NAME\n" + text)
     assert load_pipeline(str(tmp_path / "tidegate_alone.py")).name == "near"
+
+
+def test_a_changed_file_is_read_anew_whatever_its_date_and_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path, text = tmp_path / "tidegate_edited.py", FLIGHTS.read_text()
+    for name in ("flight-delays", "flight-delayz"):
+        path.write_text(text.replace("flight-delays", name))
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        assert load_pipeline(str(path)).name == name
+    assert not list(tmp_path.glob("__pycache__/*edited*"))
 
 
 @pytest.mark.parametrize(

@@ -145,15 +145,15 @@ def test_the_settings_that_faust_is_given(app: MicroBatchApp) -> None:
 
 
 def test_the_fetch_is_paced() -> None:
-    """5 ms for 100 kB while records flow, 250 ms for the first byte after a silence; Faust fixes 1,500 ms."""
+    """15 ms for 100 kB while records flow, 250 ms for the first byte after a silence; Faust fixes 1,500 ms."""
     fetcher = SimpleNamespace(_records={}, _get_actions_per_node=lambda assignment: [], _prefetch_backoff=0.1)
     chunking = Chunking(topics=frozenset(), handler=ignore, hooks=faust_app.NoHooks())
     pace_fetches(fetcher, chunking)
     fetcher._records = {"some": "records"}
     fetcher._get_actions_per_node(None)
-    assert (fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes) == (5, 100_000)
+    assert (fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes) == (15, 100_000)
     fetcher._records = {}
-    time.sleep(0.03)  # the silence itself is what is measured
+    time.sleep(0.04)  # the silence itself is what is measured
     fetcher._get_actions_per_node(None)
     assert (fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes) == (250, 1)
-    assert fetcher._prefetch_backoff == 0.005
+    assert fetcher._prefetch_backoff == 0.015
