@@ -21,7 +21,7 @@ from benchmarks.workload import PARTITIONS, Workload, prepared
 from streams.cli.progress import steps
 
 PART = "latency"
-# For a drain it waits 50 ms for a full batch: under a light load most of its latency. Here it waits as long as the worker does.
+# For a drain it waits 50 ms for a full batch: under a light load most of its latency.
 PROMPT = replace(OVERLAPPED, command=(*OVERLAPPED.command, "--wait-ms", "5"))
 CONTENDERS = (WORKER, PROMPT)
 LOADS = (1_000, 2_500, 5_000, 10_000, 15_000, 20_000, 25_000, 30_000, 40_000, 60_000)
