@@ -159,7 +159,9 @@ class RedisStore:
         answers = await self._ask_together(commands, MERGED_TOGETHER)
         found = []
         for merge in merges:
-            moved, dropped, numbers = merge.expected != UNREAD, merge.dropped, list[int]()
+            dropped, numbers = merge.dropped, list[int]()
+            moved = np.zeros(merge.expected.shape, dtype=np.bool_)
+            moved[:, merge.shards] = merge.expected[:, merge.shards] != UNREAD
             for fences in moved.sum(axis=0)[merge.shards].tolist():
                 numbers += itertools.islice(answers, fences)
                 dropped += next(answers)

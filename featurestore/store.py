@@ -1,4 +1,4 @@
-"""The port between the flow and wherever states lie. Every adapter passes tests/featurestore/test_store_conformance.py.
+"""The port between the flow and wherever states lie. Every adapter passes tests/featurestore/test_store_*.py.
 
 A namespace holds one group's states in shards; every shard keeps a fence per source partition: the offset of the last event
 merged. A merge is compare-and-set on the fence, so that no event is ever counted twice.
@@ -36,7 +36,7 @@ class States:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merge:
-    """Add deltas to the shards named, each if its fences are as expected, and move those fences to `new`.
+    """Add deltas to the shards named (ascending), each if its fences are as expected, and move those fences to `new`.
 
     ``deltas`` float64 (entities, length), see featurestore.compute; entities of shards not named are left out; ``expected`` and
     ``new`` int64 (sources, all shards), UNREAD where a source adds nothing to a shard, whose fence is left alone; ``dropped``,

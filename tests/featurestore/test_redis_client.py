@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from featurestore.errors import StoreConfigError
 from featurestore.redis_client import Client, connect
 from streams.embedded.cluster import EmbeddedCluster
-from tests.featurestore.test_store_conformance import REDISES, emptied
+from tests.featurestore.stores import REDISES, emptied
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from featurestore.redis_client import Client
 from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from streams.embedded.cluster import ClusterNode, EmbeddedCluster
-from tests.featurestore.test_store_conformance import SOURCE, SPACE, dumps, emptied, process
+from tests.featurestore.stores import SOURCE, SPACE, dumps, emptied, process
 from tests.featurestore.world import PLAN, Sale, batch
 
 pytestmark = pytest.mark.integration

@@ -15,7 +15,7 @@ from featurestore.errors import LayoutError, StoreConfigError
 from featurestore.redis_store import RedisStore
 from streams.embedded.checks_external import redis_checks
 from streams.enrolment import Watch
-from tests.featurestore.test_store_conformance import SALE, SPACE, dumps, process
+from tests.featurestore.stores import SALE, SPACE, dumps, process
 from tests.featurestore.world import PLAN, Sale, batch
 
 pytestmark = pytest.mark.integration
