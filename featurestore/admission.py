@@ -129,7 +129,7 @@ def picked(batch: EventBatch, rows: Bools) -> EventBatch:
         times=batch.times[kept],
         keys=[batch.keys[i] for i in kept.tolist()],
         events=[batch.events[i] for i in kept.tolist()],
-        parts=tuple((source, int(n)) for (source, _), n in zip(batch.parts, np.bincount(batch.part[kept]), strict=False)),
+        parts=tuple((source, int((batch.part[kept] == place).sum())) for place, (source, _) in enumerate(batch.parts)),
         _columns={},
         _numbers={},
         _kept={},

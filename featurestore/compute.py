@@ -1,6 +1,6 @@
 """From a chunk of events and its entities' states to served vectors and deltas, by way of the kernel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,7 +75,13 @@ class Served:
         return freshness.count(self.marks, self.vectors)
 
 
-def touch(plan: FeaturePlan, group: Group, batch: EventBatch, interner: Interner) -> Touch:
+def touch(
+    plan: FeaturePlan,
+    group: Group,
+    batch: EventBatch,
+    interner: Interner,
+    contribute: Callable[[Group, EventBatch], Floats] = Group.contributions,
+) -> Touch:
     """Which entities of the group this batch reads (if it is scored) and writes (if the group is fed by its topic)."""
     none = np.full(len(batch), -1, dtype=np.int64)
     scored, writes = batch.event is plan.scored, batch.event is group.on.event
@@ -86,17 +92,20 @@ def touch(plan: FeaturePlan, group: Group, batch: EventBatch, interner: Interner
         readers = writers
     else:
         readers = interner.rows([batch.column(field) for field in group.read_by])
-    contributions = (
-        batch.once(group.slots, partial(group.contributions, batch)) if writes else np.zeros((len(batch), len(group.slots)))
-    )
+    contributions = contribute(group, batch) if writes else np.zeros((len(batch), len(group.slots)))
     return Touch(readers, writers, contributions)
 
 
 def group_chunk(plan: FeaturePlan, group: Group, batch: EventBatch) -> GroupChunk:
     """Interns a chunk's entities of one group."""
     interner = Interner(plan.shards, group.on.missing)
-    touched = touch(plan, group, batch, interner)
+    touched = touch(plan, group, batch, interner, _shared)
     return GroupChunk(group, interner.entities(), touched)
+
+
+def _shared(group: Group, batch: EventBatch) -> Floats:
+    """What the batch's events add in all groups of these slots: such a group's contributions, kept with the batch."""
+    return batch.once(group.slots, partial(group.contributions, batch))
 
 
 def serve(

@@ -165,8 +165,9 @@ class EventBatch:
     @property
     def partitions(self) -> Ints:
         """Each event's partition, int64 (n,)."""
-        numbers = [source.partition for source, _ in self.parts] or [self.source.partition]
-        return np.array(numbers, dtype=np.int64)[self.part]
+        if not self.parts:
+            return np.full(len(self), self.source.partition, dtype=np.int64)
+        return np.array([source.partition for source, _ in self.parts], dtype=np.int64)[self.part]
 
     def source_of(self, row: int) -> Source:
         """The partition of one event."""

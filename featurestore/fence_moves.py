@@ -28,7 +28,7 @@ Execute = Callable[[Sequence[Command]], Awaitable[list[Any]]]
 class _Asked:
     """One caller: what to move, and where to tell what was found."""
 
-    sources: Sequence[Source]
+    source: Source
     merges: Sequence[Merge]
     found: asyncio.Future[list[Ints]]
 
@@ -41,12 +41,12 @@ class FenceMoves:
         self._asked: list[_Asked] = []
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def move(self, sources: Sequence[Source], merges: Sequence[Merge]) -> list[Ints]:
-        """See Store.merge; every merge is without entities."""
+    async def move(self, source: Source, merges: Sequence[Merge]) -> list[Ints]:
+        """See Store.merge; every merge is without entities, and of this source alone."""
         loop = asyncio.get_running_loop()
         if not self._asked:
             loop.call_soon(self._begin)  # after everything that is ready now
-        asked = _Asked(sources, merges, loop.create_future())
+        asked = _Asked(source, merges, loop.create_future())
         self._asked.append(asked)
         return await asked.found
 
@@ -73,14 +73,14 @@ class FenceMoves:
                     one.found.set_result(fences)
 
     async def _found(self, asked: list[_Asked]) -> list[list[Ints]]:
-        out = [[np.full((len(one.sources), self._shards), UNREAD, dtype=np.int64) for _ in one.merges] for one in asked]
+        out = [[np.full((1, self._shards), UNREAD, dtype=np.int64) for _ in one.merges] for one in asked]
         calls: dict[tuple[str, int], list[tuple[bytes, int, int, Ints]]] = defaultdict(list)
         for one, arrays in zip(asked, out, strict=True):
-            for merge, array in zip(one.merges, arrays, strict=True):
-                for source, expected, new, fences in zip(one.sources, merge.expected, merge.new, array, strict=True):
-                    for shard in merge.shards:
-                        move = (self._key(merge.namespace, shard, source), int(expected[shard]), int(new[shard]), fences)
-                        calls[merge.namespace, shard].append(move)
+            for merge, (fences,) in zip(one.merges, arrays, strict=True):
+                (expected,), (new,) = merge.expected, merge.new
+                for shard in merge.shards:
+                    move = (self._key(merge.namespace, shard, one.source), int(expected[shard]), int(new[shard]), fences)
+                    calls[merge.namespace, shard].append(move)
         answers = await self._execute([_command(moves) for moves in calls.values()])
         for ((_, shard), moves), found in zip(calls.items(), answers, strict=True):
             for (_, _, _, fences), fence in zip(moves, found, strict=True):

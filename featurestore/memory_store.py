@@ -33,11 +33,8 @@ class MemoryStore:
         held = self._states[read.namespace]
         rows = [_checked(held.get(id, read.group.empty), read.group, id) for id in read.entities.ids]
         states = np.array(rows).reshape(-1, read.group.length)
-        fences = np.full((len(sources), self._shards), UNREAD, dtype=np.int64)
-        touched = read.entities.shards
-        for own, source in zip(fences, sources, strict=True):
-            own[touched] = self._fence(read.namespace, source)[touched]
-        return States(states, fences)
+        fences = np.array([self._fence(read.namespace, source) for source in sources])
+        return States(states, np.where(read.fences, fences, UNREAD))
 
     async def merge(self, sources: Sequence[Source], merges: Sequence[Merge]) -> list[Ints]:
         return [self._merge(sources, merge) for merge in merges]
@@ -47,15 +44,16 @@ class MemoryStore:
         held, group, dropped = self._states[merge.namespace], merge.group, merge.dropped
         found = np.full((len(sources), self._shards), UNREAD, dtype=np.int64)
         for shard in merge.shards:
-            found[:, shard] = [own[shard] for own in fences]
+            moved = [place for place, expected in enumerate(merge.expected[:, shard]) if expected != UNREAD]
+            found[moved, shard] = [fences[place][shard] for place in moved]
             if (found[:, shard] != merge.expected[:, shard]).any():
                 continue
             for row in np.flatnonzero(merge.entities.shards == shard):
                 state = held.setdefault(merge.entities.ids[row], group.empty.copy())
                 _checked(state, group, merge.entities.ids[row])
                 dropped += int(kernel.merge(state, merge.deltas[row], group.rings, group.starts, group.ops, group.leaders))
-            for own, new in zip(fences, merge.new[:, shard], strict=True):
-                own[shard] = new
+            for place in moved:
+                fences[place][shard] = merge.new[place, shard]
         if dropped:
             self._on_dropped(group.name, dropped)
         return found

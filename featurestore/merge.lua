@@ -1,13 +1,13 @@
 -- Adds the deltas of entities to their states, shard by shard: if a shard's fences are as expected, and moves the fences.
--- KEYS: of each shard the fence of each source, then one state an entity. ARGV: slots of a tile (a letter each, by layout.Op:
+-- KEYS: of each shard the fence of each source that adds to it, then one state an entity. ARGV: slots of a tile (a letter each, by layout.Op:
 -- + < > ^ .), tiles of each window's ring (comma-separated), where states live for a time milliseconds (0: for ever; empty: left
--- as it is), the window that renews them when its newest tile moves on, the number of sources; then of each shard: number of
--- entities, of each source the expected and the new fence, and deltas as featurestore.kernel.pack writes them, one after the other.
+-- as it is), the window that renews them when its newest tile moves on; then of each shard: number of sources, number of entities,
+-- of each source the expected and the new fence, and deltas as featurestore.kernel.pack writes them, one after the other.
 -- Returns of each shard the fences found, and the number of events that came too late (counted by window). Reads and checks
 -- everything of a shard before it writes anything of it, because a failing script is not undone.
 -- The layout is featurestore/layout.py's; the arithmetic is on doubles, so that the bytes equal the kernel's.
 local call, pack, unpack_at = redis.call, struct.pack, struct.unpack
-local rings, ruler, sources = {}, tonumber(ARGV[4]), tonumber(ARGV[5])
+local rings, ruler = {}, tonumber(ARGV[4])
 local ttl = ARGV[3] ~= '' and ARGV[3] or nil
 for ring in string.gmatch(ARGV[2], '%d+') do rings[#rings + 1] = tonumber(ring) end
 local width, windows = #ARGV[1], #rings
@@ -114,16 +114,18 @@ local function merge(fence, first, last, given, deltas, answers)
     end
     call('SETRANGE', name, 0, pack(header_format, unpack(header, 1, 2 + windows)))
   end
-  for source = 0, expected and sources - 1 or -1 do call('SET', KEYS[fence + source], ARGV[given + 2 * source + 1]) end
+  for key = fence, expected and first - 1 or 0 do call('SET', KEYS[key], ARGV[given + 2 * (key - fence) + 1]) end
   answers[#answers + 1] = dropped
 end
 
-local answers, fence = {}, 1
-for at = 6, #ARGV, 2 + 2 * sources do
+local answers, fence, at = {}, 1, 5
+while at <= #ARGV do
+  local sources = tonumber(ARGV[at])
   local first = fence + sources
-  local last = first + tonumber(ARGV[at]) - 1
-  local failed = merge(fence, first, last, at + 1, ARGV[at + 1 + 2 * sources], answers)
+  local last = first + tonumber(ARGV[at + 1]) - 1
+  local deltas = at + 2 + 2 * sources
+  local failed = merge(fence, first, last, at + 2, ARGV[deltas], answers)
   if failed then return redis.error_reply(failed) end
-  fence = last + 1
+  fence, at = last + 1, deltas + 1
 end
 return answers

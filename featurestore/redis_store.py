@@ -19,7 +19,7 @@ from redis.exceptions import ClusterCrossSlotError, ResponseError
 
 from featurestore import kernel
 from featurestore.errors import LayoutError, StoreConfigError
-from featurestore.events import Floats, Ints, Source
+from featurestore.events import Bools, Floats, Ints, Source
 from featurestore.fence_moves import FENCES_SCRIPT, FenceMoves
 from featurestore.layout import Group
 from featurestore.redis_client import Command, connect, escaped, sha
@@ -32,8 +32,8 @@ MERGE_SHA = sha(MERGE_SCRIPT)
 NOEVICTION = "noeviction"
 _OP_LETTERS = "+<>^."  # by layout.Op
 # Keys of several shards in one command: small chunks have an entity or two a shard, and a command costs both sides more than an
-# entity does. No more than so many: Redis serves nobody else meanwhile.
-READ_TOGETHER, MERGED_TOGETHER = 500, 100
+# entity does. No more than so many, fences included: Redis serves nobody else meanwhile.
+READ_TOGETHER, MERGED_TOGETHER = 500, 150
 
 
 class RedisStore:
@@ -105,10 +105,10 @@ class RedisStore:
     async def read(self, sources: Sequence[Source], reads: Sequence[Read]) -> list[States]:
         orders = [_by_shard(read.entities.shards, self._shards) for read in reads]
         asked = [
-            keys
+            [*fences, *states]
             for read, (order, bounds) in zip(reads, orders, strict=True)
-            for keys, (first, last) in zip(self._keys(sources, read, order, bounds), bounds, strict=True)
-            if first < last
+            for fences, states in self._keys(sources, read, read.fences, order, bounds)
+            if states
         ]
         sizes = [len(keys) for keys in asked]
 
@@ -116,10 +116,7 @@ class RedisStore:
             return [("MGET", *itertools.chain(*asked[slice(*part)])) for part in together(sizes, most)]
 
         values = await self._ask_together(commands, READ_TOGETHER)
-        return [
-            self._states(len(sources), read.group, order, bounds, values)
-            for read, (order, bounds) in zip(reads, orders, strict=True)
-        ]
+        return [self._states(read, order, bounds, values) for read, (order, bounds) in zip(reads, orders, strict=True)]
 
     async def _ask_together(self, commands: Callable[[int], list[Command]], most: int) -> Iterator[Any]:
         """What commands answer one after the other, that may have `most` keys of several shards, or 0: of one shard alone.
@@ -137,36 +134,36 @@ class RedisStore:
             answers = await self._execute(commands(0))
         return itertools.chain.from_iterable(answers)
 
-    def _states(
-        self, sources: int, group: Group, order: Ints, bounds: list[tuple[int, int]], values: Iterator[bytes | None]
-    ) -> States:
+    def _states(self, read: Read, order: Ints, bounds: list[tuple[int, int]], values: Iterator[bytes | None]) -> States:
+        group = read.group
         empty, size = group.empty.tobytes(), group.length * 8
-        fences = np.full((sources, self._shards), UNREAD, dtype=np.int64)
+        numbers: list[int] = []
         found: list[bytes] = []
-        for shard, (first, last) in enumerate(bounds):
+        for (first, last), fences in zip(bounds, read.fences.sum(axis=0).tolist(), strict=True):
             if first < last:
-                fences[:, shard] = [NEVER if value is None else int(value) for value in itertools.islice(values, sources)]
+                numbers += [NEVER if value is None else int(value) for value in itertools.islice(values, fences)]
                 found += [empty if value is None else value for value in itertools.islice(values, last - first)]
         if any(len(value) != size for value in found):
             raise LayoutError(f"group {group.name}: a stored state is not of {size} bytes; drop its namespace")
         states = np.empty((len(order), group.length))
         states[order] = np.frombuffer(b"".join(found), dtype=np.float64).reshape(-1, group.length)
-        return States(states, fences)
+        return States(states, _spread(read.fences, numbers))
 
     async def merge(self, sources: Sequence[Source], merges: Sequence[Merge]) -> list[Ints]:
         if len(sources) == 1 and not any(len(merge.entities) for merge in merges):
-            return await self._moves.move(sources, merges)
+            return await self._moves.move(sources[0], merges)
 
         def commands(most: int) -> list[Command]:
             return [command for merge in merges for command in self._merge_commands(sources, merge, most)]
 
         answers = await self._ask_together(commands, MERGED_TOGETHER)
-        found = [np.full((len(sources), self._shards), UNREAD, dtype=np.int64) for _ in merges]
-        for merge, fences in zip(merges, found, strict=True):
-            dropped = merge.dropped
-            for shard in merge.shards:
-                fences[:, shard] = list(itertools.islice(answers, len(sources)))
+        found = []
+        for merge in merges:
+            moved, dropped, numbers = merge.expected != UNREAD, merge.dropped, list[int]()
+            for fences in moved.sum(axis=0)[merge.shards].tolist():
+                numbers += itertools.islice(answers, fences)
                 dropped += next(answers)
+            found.append(_spread(moved, numbers))
             if dropped:
                 self._on_dropped(merge.group.name, dropped)
         return found
@@ -175,17 +172,20 @@ class RedisStore:
         """merge.lua's calls, for as many shards at once as have that many entities together."""
         order, bounds = _by_shard(merge.entities.shards, self._shards)
         packed, ends = _pack(merge.group, merge.deltas[order])
-        alike = (*_tiles(merge.group), *self._lifetime(merge.group), len(sources))
-        asked = self._keys(sources, merge, order, bounds)
-        moved = np.stack([merge.expected, merge.new], axis=2).transpose(1, 0, 2).reshape(self._shards, -1).tolist()
+        alike = (*_tiles(merge.group), *self._lifetime(merge.group))
+        moved = (merge.expected != UNREAD).T
+        asked = self._keys(sources, merge, moved.T, order, bounds)
+        moves = np.column_stack([merge.expected.T[moved], merge.new.T[moved]]).ravel().tolist()  # by shard, then by source
+        edges = [0, *(2 * moved.sum(axis=1)).cumsum().tolist()]
         commands: list[Command] = []
-        for begin, end in together([bounds[shard][1] - bounds[shard][0] for shard in merge.shards], most):
+        for begin, end in together([sum(map(len, asked[shard])) for shard in merge.shards], most):
             keys: list[bytes] = []
             arguments: list[int | bytes] = []
             for shard in merge.shards[begin:end]:
-                first, last = bounds[shard]
-                keys += asked[shard]
-                arguments += [last - first, *moved[shard], packed[ends[first] : ends[last]].tobytes()]
+                (first, last), (fences, states) = bounds[shard], asked[shard]
+                keys += [*fences, *states]
+                arguments += [len(fences), len(states), *moves[edges[shard] : edges[shard + 1]]]
+                arguments.append(packed[ends[first] : ends[last]].tobytes())
             commands.append(("EVALSHA", MERGE_SHA, len(keys), *keys, *alike, *arguments))
         return commands
 
@@ -215,16 +215,17 @@ class RedisStore:
         return fence_keys(namespace, self._shards, source)[shard]
 
     def _keys(
-        self, sources: Sequence[Source], asked: Read | Merge, order: Ints, bounds: list[tuple[int, int]]
-    ) -> list[list[bytes]]:
-        """Of each shard: the sources' fences, then the states of its entities, in this order."""
+        self, sources: Sequence[Source], asked: Read | Merge, fences: Bools, order: Ints, bounds: list[tuple[int, int]]
+    ) -> list[tuple[list[bytes], list[bytes]]]:
+        """Of each shard the sources' `fences`, and the states of its entities, in this order."""
         ids, rows = asked.entities.ids, order.tolist()
-        fences = zip(*[fence_keys(asked.namespace, self._shards, source) for source in sources], strict=True)
+        of_source = [fence_keys(asked.namespace, self._shards, source) for source in sources]
+        own: list[list[bytes]] = [[] for _ in bounds]
+        for shard, source in zip(*(axis.tolist() for axis in np.nonzero(fences.T)), strict=True):
+            own[shard].append(of_source[source][shard])
         prefixes = state_prefixes(asked.namespace, self._shards)
-        return [
-            [*own, *[prefix + ids[row] for row in rows[first:last]]]
-            for own, prefix, (first, last) in zip(fences, prefixes, bounds, strict=True)
-        ]
+        states = [[prefix + ids[row] for row in rows[slice(*part)]] for prefix, part in zip(prefixes, bounds, strict=True)]
+        return list(zip(own, states, strict=True))
 
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
         """The answers, waited for while Redis is away. Safe for merges: one that had arrived finds its own fence."""
@@ -237,19 +238,27 @@ class RedisStore:
         return answers
 
 
-@lru_cache(1024)
-def state_prefixes(namespace: str, shards: int) -> list[bytes]:
+@lru_cache(256)
+def state_prefixes(namespace: str, shards: int) -> tuple[bytes, ...]:
     """Of each shard what its states' keys begin with."""
-    return [b"{%s:%d}:e:" % (namespace.encode(), shard) for shard in range(shards)]
+    return tuple(b"{%s:%d}:e:" % (namespace.encode(), shard) for shard in range(shards))
 
 
-@lru_cache(4096)
-def fence_keys(namespace: str, shards: int, source: Source) -> list[bytes]:
+@lru_cache(2048)
+def fence_keys(namespace: str, shards: int, source: Source) -> tuple[bytes, ...]:
     """Of each shard the key of the source's fence."""
-    return [b"{%s:%d}:f:%s:%d" % (namespace.encode(), shard, source.topic.encode(), source.partition) for shard in range(shards)]
+    name = b"%s:%d" % (source.topic.encode(), source.partition)
+    return tuple(b"{%s:%d}:f:%s" % (namespace.encode(), shard, name) for shard in range(shards))
 
 
-@lru_cache(1024)
+def _spread(asked: Bools, numbers: list[int]) -> Ints:
+    """Fences int64 (sources, shards): those `asked`, whose `numbers` come by shard and then by source, and UNREAD elsewhere."""
+    out = np.full(asked.shape, UNREAD, dtype=np.int64)
+    out.T[asked.T] = numbers
+    return out
+
+
+@lru_cache(256)
 def _tiles(group: Group) -> tuple[str, str]:
     """For merge.lua: the slots of a tile, and the tiles of each window's ring."""
     return "".join(_OP_LETTERS[op] for op in group.ops), ",".join(map(str, group.rings))

@@ -1,4 +1,4 @@
-"""The fence protocol: one assignment of one partition, from its first read to its last merge.
+"""The fence protocol: an assignment of a partition, from its first read to its last merge; several partitions' chunks as one.
 
 What a partition's owner must know to count every event exactly once (docs/decisions.md, "A chunk's order"):
 
@@ -116,7 +116,7 @@ class Session:
 
     async def settle(self, offset: int) -> None:
         """Moves every fence up to `offset` - 1, so that `offset` may be committed: all before it must have been merged."""
-        await Joint([self]).settle(offset)
+        await Joint([self]).settle([offset - 1])
 
     def advance(self, group: Group, fences: Ints) -> None:
         """Takes in what is known of a group's fences now, int64 (shards,): none of them moves back."""
@@ -128,8 +128,8 @@ class Session:
 class Joint:
     """Chunks of several partitions of one topic, read, served and merged as one; a small chunk costs as much as a large one.
 
-    ``sessions`` in the order of the batch's parts. A shard is merged if the fences of all of them are as expected, and then all
-    are moved: each event stays counted once by its own partition's fence.
+    ``sessions`` in the order of the batch's parts. A shard is merged if the fences of all partitions that add to it are as
+    expected, and then all of them are moved: each event stays counted once by its own partition's fence.
     """
 
     def __init__(self, sessions: Sequence[Session]) -> None:
@@ -144,7 +144,10 @@ class Joint:
         states: tuple[Floats, ...] = ()
         fences: tuple[Ints, ...] = ()
         if batch.event is self._plan.scored:
-            reads = [Read(self._plan.namespace(chunk.group), chunk.group, chunk.entities) for chunk in chunks]
+            reads = [
+                Read(self._plan.namespace(chunk.group), chunk.group, chunk.entities, self._touched(chunk, batch))
+                for chunk in chunks
+            ]
             known = self._known()
             replies = await self._store.read(self._sources, reads)
             states, fences = tuple(reply.states for reply in replies), tuple(reply.fences for reply in replies)
@@ -161,6 +164,14 @@ class Joint:
     def _chunks(self, batch: EventBatch) -> tuple[GroupChunk, ...]:
         groups = self._plan.groups if batch.event is self._plan.scored else self._written
         return tuple(group_chunk(self._plan, group, batch) for group in groups)
+
+    def _touched(self, chunk: GroupChunk, batch: EventBatch, of: Bools | None = None) -> Bools:
+        """Which partitions add to which shards with these events (None: with any), bool (partitions, shards)."""
+        out = np.zeros((len(self._sessions), self._plan.shards), dtype=np.bool_)
+        if chunk.group in self._written:
+            rows = np.flatnonzero(chunk.touch.writers >= 0 if of is None else of)
+            out[batch.part[rows], chunk.entities.shards[chunk.touch.writers[rows]]] = True
+        return out
 
     def _fresh(self, batch: EventBatch) -> Bools:
         predicted_to = np.array([session.predicted_to for session in self._sessions])
@@ -184,17 +195,15 @@ class Joint:
         for session, last in zip(self._sessions, last_offsets, strict=True):
             session.predicted_to = max(session.predicted_to, last)
 
-    async def settle(self, offset: int) -> None:
-        """Moves every fence up to `offset` - 1; see Session.settle."""
-        moves = [self._move(group, [offset - 1]) for group in self._written]
-        await self._merge_all([move for move in moves if move.shards], None, [offset - 1])
+    async def settle(self, last_offsets: Sequence[int]) -> None:
+        """Moves every fence up to its partition's last offset; see Session.settle."""
+        moves = [self._move(group, last_offsets) for group in self._written]
+        await self._merge_all([move for move in moves if move.shards], None, last_offsets)
 
     def _move(self, group: Group, last_offsets: Sequence[int]) -> Merge:
-        """Fences alone, of the shards where one lags behind."""
+        """The fences alone that lag behind."""
         fences, last = self._fences(group), np.array(last_offsets)[:, None]
-        lagging = np.flatnonzero((fences < last).any(axis=0)).tolist()
-        nothing = np.empty((0, group.length))
-        return Merge(self._plan.namespace(group), group, NO_ENTITIES, nothing, lagging, fences, np.maximum(fences, last))
+        return self._moving(group, NO_ENTITIES, np.empty((0, group.length)), fences < last, last_offsets)
 
     def _applies(self, chunk: GroupChunk, batch: EventBatch, fences: Ints) -> Bools:
         """Which events the shard of their entity does not contain yet, by these fences."""
@@ -211,15 +220,21 @@ class Joint:
         rows = np.unique(chunk.touch.writers[applies])  # entities only read, or trimmed away, leave no trace in the store
         added, dropped = accumulated(chunk, batch.times, applies)
         entities = Entities([chunk.entities.ids[row] for row in rows.tolist()], chunk.entities.shards[rows])
+        moved = self._touched(chunk, batch, applies)
+        return self._moving(chunk.group, entities, added[rows], moved, last_offsets, dropped)
+
+    def _moving(
+        self, group: Group, entities: Entities, deltas: Floats, moved: Bools, last_offsets: Sequence[int], dropped: int = 0
+    ) -> Merge:
+        """A merge that moves these fences, bool (partitions, shards), to the parts' last offsets."""
         return Merge(
-            namespace=self._plan.namespace(chunk.group),
-            group=chunk.group,
+            namespace=self._plan.namespace(group),
+            group=group,
             entities=entities,
-            deltas=added[rows],
-            shards=np.unique(entities.shards).tolist(),
-            expected=fences,
-            # Of several partitions one may be ahead where another is not: another worker merged this chunk and more of it.
-            new=np.maximum(fences, np.array(last_offsets)[:, None]),
+            deltas=deltas,
+            shards=np.flatnonzero(moved.any(axis=0)).tolist(),
+            expected=np.where(moved, self._fences(group), UNREAD),
+            new=np.where(moved, np.array(last_offsets)[:, None], UNREAD),
             dropped=dropped,
         )
 

@@ -9,25 +9,26 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from featurestore.entities import Entities
-from featurestore.events import Floats, Ints, Source
+from featurestore.events import Bools, Floats, Ints, Source
 from featurestore.layout import Group
 
 NEVER = -1  # the fence of a shard that has seen nothing of a source
-UNREAD = -2  # stands in a fences array for a shard that was not asked
+UNREAD = -2  # stands in a fences array for one that was not asked, and is below them all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
-    """Ask for the states of these entities, and the fences of the shards they live in."""
+    """Ask for the states of these entities, and for fences of shards they live in: ``fences`` bool (sources, shards)."""
 
     namespace: str
     group: Group
     entities: Entities
+    fences: Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class States:
-    """A read's answer: states float64 (entities, length), writable; fences int64 (sources, shards), UNREAD if untouched."""
+    """A read's answer: states float64 (entities, length), writable; fences int64 (sources, shards), UNREAD if not asked."""
 
     states: Floats
     fences: Ints
@@ -35,11 +36,11 @@ class States:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merge:
-    """Add deltas to the shards named, each if its fences of all sources are as expected, and move those fences to `new`.
+    """Add deltas to the shards named, each if its fences are as expected, and move those fences to `new`.
 
     ``deltas`` float64 (entities, length), see featurestore.compute; entities of shards not named are left out; ``expected`` and
-    ``new`` int64 (sources, all shards); ``dropped``, how often an event came too late for its own chunk's delta, is told with
-    what the store finds too late for its states.
+    ``new`` int64 (sources, all shards), UNREAD where a source adds nothing to a shard, whose fence is left alone; ``dropped``,
+    how often an event came too late for its own chunk's delta, is told with what the store finds too late for its states.
     """
 
     namespace: str
@@ -71,7 +72,7 @@ class Store(Protocol):
         ...
 
     async def merge(self, sources: Sequence[Source], merges: Sequence[Merge]) -> list[Ints]:
-        """One round trip. The fences found, int64 (sources, shards), UNREAD where a shard is not named.
+        """One round trip. The fences found, int64 (sources, shards), UNREAD where none was expected.
 
         A shard was merged if all its fences were as expected; otherwise nothing of it was.
         """

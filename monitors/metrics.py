@@ -51,7 +51,7 @@ class WorkerMetrics:
         self.feed_last_merge = self._gauge("tidegate_feed_last_merge_timestamp_seconds", "A group's last merge.", "group")
         self.unmerged_events = self._gauge("tidegate_unmerged_events", "Events published that the store has not merged yet.")
         self.stage = self._histogram("tidegate_stage_duration_seconds", "Time of a chunk in a stage.", "stage", STAGE_BUCKETS)
-        self.chunk_events = self._histogram("tidegate_chunk_events", "Records in a chunk.", "topic", CHUNK_BUCKETS)
+        self.chunk_events = self._histogram("tidegate_chunk_events", "Records computed as one.", "topic", CHUNK_BUCKETS)
         self.end_to_end = self._bulk(
             "tidegate_end_to_end_seconds", "Broker timestamp to published, per event.", "outcome", LATENCY_BUCKETS
         )

@@ -99,9 +99,7 @@ class Chunking:
     in_flight: int = 2  # 36,800 -> 62,100 events/s against 1: one chunk's waits overlap another's compute
     max_chunk_events: int = 2000  # 100-200 ms of work at most (pitfall 15); of all chunks that are handed out together
     max_joined: int = 1  # so many partitions' chunks are handed out together
-    pace_seconds: float = (
-        0.0  # between two of a topic's chunks at least, unless a full one waits; 0: as soon as there is anything
-    )
+    pace_seconds: float = 0.0  # from one chunk of a topic to its next at least, unless a full one waits
     max_buffered_events: int = 16_000  # over all partitions; fetching pauses for those that hold their share
     max_lead_seconds: Mapping[str, float] = field(default_factory=dict)  # per topic; absent: no bound
     drain_seconds: float = 5.0  # revocation and SIGTERM wait this long for handlers (pitfalls 5, 18)

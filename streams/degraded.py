@@ -112,7 +112,7 @@ class _Queue:
             self.task.result()
 
     def put(self, kept: _Kept) -> None:
-        self.kept.append(replace(kept, view=None) if self.kept else kept)
+        self.kept.append(replace(kept, view=None, batch=replace(kept.batch, _kept={})) if self.kept else kept)
 
     def take(self) -> tuple[View, int, int]:
         """The next merge: a view, its last offset, and how many of the queue it consists of. What waited is joined."""

@@ -155,7 +155,7 @@ def faust_settings(settings: AppSettings) -> dict[str, Any]:
 
 
 def add_agent(app: MicroBatchApp, name: str) -> None:
-    """One agent a topic: it hands each chunk to a task of its own, and slots bound the tasks."""
+    """One agent a topic: it hands each ticket to a task of its own, and slots bound the tasks."""
     topic = app.topic(name, key_serializer="raw", value_type=None, value_serializer="raw", allow_empty=True)
 
     async def consume(stream: Any) -> None:

@@ -151,7 +151,7 @@ def as_it_is(tp: Any, record: Any) -> Any:
 def pace_fetches(fetcher: Any, chunking: Chunking) -> None:
     """Short waits while data flow, long ones when all partitions are quiet.
 
-    At 5 ms a worker with nothing to do would send 200 requests a second, each naming every partition. So after two
+    At 15 ms a worker with nothing to do would send 67 requests a second, each naming every partition. So after two
     empty waits a request may wait long and a single byte ends it: the first record after a silence is not delayed.
     While fetched records wait to be drained their partition is not in the next request, which would cost it a
     round: requests are held back for them, but briefly, or a partition we leave full would hold back its broker's

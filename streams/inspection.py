@@ -191,7 +191,9 @@ async def _show(plan: FeaturePlan, store: Store, reads: GroupReads, values: tupl
     group, name = reads.group, plan.namespace(reads.group)
     id = encode_entity(values if len(values) > 1 else values[0])
     entities = Entities([id], np.array([shard_of(id, plan.shards)], dtype=np.int64))
-    (held,) = await store.read([Source(group.topic, 0)], [Read(name, group, entities)])
+    (held,) = await store.read(
+        [Source(group.topic, 0)], [Read(name, group, entities, np.zeros((1, plan.shards), dtype=np.bool_))]
+    )
     only = replace(plan, reads=(reads,), ratios=())
     served = Served.unfilled(1, only)
     nothing = Touch(np.zeros(1, dtype=np.int64), np.full(1, -1, dtype=np.int64), np.zeros((1, len(group.slots))))

@@ -1,7 +1,7 @@
 """Keeps libraries from importing, at their first use in a worker, large packages that a worker does not use.
 
 A worker starts that much sooner after a crash, and is that much smaller. Each of these asks once whether the other package is
-there, and asks again where it really needs it, so nothing stops working; LightGBM's part of this is scorer.models.lean's.
+there, and asks again where it cannot do without; LightGBM's part of this is scorer.models.lean's.
 """
 
 import importlib
@@ -28,6 +28,9 @@ def numba_without_scipy() -> None:
 
 
 def arrow_without_pandas() -> None:
-    """To be called before the first array is made: Arrow then imports pandas, 0.35 s of CPU, to know its objects."""
+    """To be called before the first array is made: Arrow then imports pandas, 0.35 s of CPU, to know its objects.
+
+    Afterwards ``pa.array`` takes a Series for any sequence, so that NaN is no null; ``to_pandas`` works as ever.
+    """
     with hidden("pandas"):
         pa.array([0.0])

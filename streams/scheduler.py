@@ -6,7 +6,7 @@ arguments; the transport supplies them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from streams.chunk import TP, Chunk, Record
@@ -91,21 +91,23 @@ class Backlog:
     def holds(self, tp: TP) -> int:
         return len(self._waiting.get(tp, ()))
 
-    def waiting(self, topic: str) -> int:
-        """Records of one topic that wait."""
-        return sum(len(records) for tp, records in self._waiting.items() if tp.topic == topic)
+    def ripe(self, topic: str, busy: Container[TP], tps: Collection[TP]) -> bool:
+        """Whether to wait gains nothing: a full chunk is there, or a partition's share of `tps`, and no more is fetched."""
+        free = [len(records) for tp, records in self._waiting.items() if tp.topic == topic and tp not in busy]
+        return sum(free) >= self._max_chunk or max(free, default=0) >= self._share(tps)
 
     def wants(self, tps: Iterable[TP]) -> set[TP]:
         """Those whose share of the buffer is not full; others stay in the broker (backpressure, pitfall 4)."""
         partitions = list(tps)
-        share = max(1, min(2 * self._max_chunk, self._max_buffered // max(1, len(partitions))))
-        return {tp for tp in partitions if self.holds(tp) < share}
+        return {tp for tp in partitions if self.holds(tp) < self._share(partitions)}
 
     def starving(self, tps: Iterable[TP]) -> bool:
         """Whether one of them has less than half a share left, so that waiting for a running fetch would idle it."""
         partitions = list(tps)
-        share = max(1, min(2 * self._max_chunk, self._max_buffered // max(1, len(partitions))))
-        return any(2 * self.holds(tp) < share for tp in partitions)
+        return any(2 * self.holds(tp) < self._share(partitions) for tp in partitions)
+
+    def _share(self, tps: Collection[TP]) -> int:
+        return max(1, min(2 * self._max_chunk, self._max_buffered // max(1, len(tps))))
 
     def clear(self) -> None:
         self._waiting.clear()

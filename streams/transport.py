@@ -139,8 +139,8 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
 
     def _due_topics(self) -> Set[str]:
         """Those whose next chunk may go. A small one costs almost as much as a full one, so it waits for more, but briefly."""
-        now, full = self.loop.time(), self.chunking.max_chunk_events
-        held = {topic: due for topic, due in self._due.items() if now < due and self.backlog.waiting(topic) < full}
+        now, busy, tps = self.loop.time(), self.progress.unfinished(), self._get_active_partitions()
+        held = {topic: due for topic, due in self._due.items() if now < due and not self.backlog.ripe(topic, busy, tps)}
         if held:
             self.loop.call_at(min(held.values()), self._wake.set)
         return self.chunking.topics - held.keys()
@@ -264,7 +264,8 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
 
         A transaction ends with a marker, which has an offset: without this, lag would never be 0.
         """
-        idle = (tp for tp in tps if not self.backlog.holds(tp) and tp not in self.progress.unfinished())
+        unfinished = self.progress.unfinished()
+        idle = (tp for tp in tps if not self.backlog.holds(tp) and tp not in unfinished)
         found = {tp: self.positions.get(tp, 0) for tp in idle if tp.topic in self.chunking.topics}
         return {tp: position for tp, position in found.items() if position > (self._committed_offset[tp] or 0)}
 

@@ -38,6 +38,10 @@ class _EncodingFile(msgspec.Struct, frozen=True):
     encoding: Encoding
 
 
+class _UnknownError(Exception):
+    """LightGBM has not been asked before."""
+
+
 class LightGBMModel:
     """A LightGBM text model with its encoding.
 
@@ -81,21 +85,29 @@ class LightGBMModel:
     def _proven(self) -> Forest | None:
         if self.threads != 1:
             return None
-        try:
-            return proven(self.text, self._answered)
-        except UnsupportedForestError as error:
-            log.info("LightGBM itself scores the model: %s", error)
-            return None
+        for ask in (self._recalled, self._asked) if self._answers else (self._predict,):
+            try:
+                return proven(self.text, ask)
+            except UnsupportedForestError as error:
+                unproven = error
+            except _UnknownError:
+                continue
+        log.info("LightGBM itself scores the model: %s", unproven)
+        return None
 
-    def _answered(self, rows: Matrix) -> Scores:
-        """LightGBM's own scores, now or before."""
-        if self._answers is None:
-            return self._predict(rows)
-        known = self._answers.recall(rows)
+    def _recalled(self, rows: Matrix) -> Scores:
+        """What LightGBM answered at an earlier start."""
+        known = self._answers.recall(rows) if self._answers else None
         if known is None:
-            known = self._predict(rows)
-            self._answers.keep(rows, known)
+            raise _UnknownError
         return known
+
+    def _asked(self, rows: Matrix) -> Scores:
+        """LightGBM's own scores, kept for later starts: also where those recalled are not the walk's (a change of libm)."""
+        scores = self._predict(rows)
+        if self._answers:
+            self._answers.keep(rows, scores)
+        return scores
 
     def score(self, matrix: Matrix) -> Scores:
         """Probabilities (binary), values (regression) or probabilities of each class, shape (n, classes)."""

@@ -196,12 +196,14 @@ def one_merge(sales: list[Event], expected: int, new: int) -> Merge:
     shards = np.unique(chunk.entities.shards).tolist()
     everything = np.ones(len(events), dtype=np.bool_)
     added, dropped = accumulated(chunk, events.times, everything)
-    return Merge(SPACE, GROUP, chunk.entities, added, shards, fences([expected]), fences([new]), dropped)
+    return Merge(SPACE, GROUP, chunk.entities, added, shards, fences([expected], shards), fences([new], shards), dropped)
 
 
-def fences(values: Sequence[int]) -> Ints:
-    """Of each source the same value in all shards."""
-    return np.repeat(np.array(values, dtype=np.int64)[:, None], PLAN.shards, axis=1)
+def fences(values: Sequence[int], shards: Sequence[int]) -> Ints:
+    """Of each source the same value in these shards, UNREAD in the others."""
+    out = np.full((len(values), PLAN.shards), UNREAD, dtype=np.int64)
+    out[:, shards] = np.array(values)[:, None]
+    return out
 
 
 SALE = Sale(id="1", user="ann", shop="baker", amount=5.0, at=1_000.0)
@@ -226,18 +228,39 @@ def test_a_merge_with_another_fence_changes_nothing(run: Run) -> None:
 def test_one_source_with_another_fence_holds_up_the_shard_for_all(run: Run) -> None:
     async def body(store: Store) -> None:
         merge = one_merge([SALE], NEVER, 7)
-        two = replace(merge, expected=fences([NEVER, 3]), new=fences([7, 8]))
         sources, shard = [SOURCE, Source("sales", 1)], merge.shards[0]
+        two = replace(merge, expected=fences([NEVER, 3], [shard]), new=fences([7, 8], [shard]))
         (found,) = await store.merge(sources, [two])
         assert found[:, shard].tolist() == [NEVER, NEVER]
         assert (np.delete(found, shard, axis=1) == UNREAD).all()
         assert await store.dump(SPACE) == {}
-        (found,) = await store.merge(sources, [replace(two, expected=fences([NEVER, NEVER]))])
+        (found,) = await store.merge(sources, [replace(two, expected=fences([NEVER, NEVER], [shard]))])
         assert found[:, shard].tolist() == [NEVER, NEVER]
         assert list(await store.dump(SPACE)) == [b"ann"]
-        (reply,) = await store.read(sources, [Read(SPACE, GROUP, merge.entities)])
+        (reply,) = await store.read(sources, [Read(SPACE, GROUP, merge.entities, fences([1, 1], [shard]) == 1)])
         assert reply.fences[:, shard].tolist() == [7, 8]
         assert (np.delete(reply.fences, shard, axis=1) == UNREAD).all()
+
+    run(body)
+
+
+def test_a_source_that_adds_nothing_to_a_shard_keeps_its_fence(run: Run) -> None:
+    """Nor is it looked at: another worker may go on with it meanwhile."""
+
+    async def body(store: Store) -> None:
+        merge = one_merge([SALE], NEVER, 7)
+        sources, shard = [Source("sales", 1), SOURCE, Source("sales", 2)], merge.shards[0]
+        alone = replace(
+            merge,
+            expected=np.vstack([fences([UNREAD], []), merge.expected, fences([UNREAD], [])]),
+            new=np.vstack([fences([UNREAD], []), merge.new, fences([UNREAD], [])]),
+        )
+        (found,) = await store.merge(sources, [alone])
+        assert found[:, shard].tolist() == [UNREAD, NEVER, UNREAD]
+        assert [int((await store.fences([SPACE], source))[0][shard]) for source in sources] == [NEVER, 7, NEVER]
+        (reply,) = await store.read(sources, [Read(SPACE, GROUP, merge.entities, alone.expected != UNREAD)])
+        assert reply.fences[:, shard].tolist() == [UNREAD, 7, UNREAD]
+        assert list(await store.dump(SPACE)) == [b"ann"]
 
     run(body)
 
@@ -256,8 +279,8 @@ def test_a_read_gives_states_and_the_fences_of_the_touched_shards_only(run: Run)
     async def body(store: Store) -> None:
         merge = one_merge([SALE], NEVER, 7)
         await store.merge([SOURCE], [merge])
-        (reply,) = await store.read([SOURCE], [Read(SPACE, GROUP, merge.entities)])
         shard = merge.shards[0]
+        (reply,) = await store.read([SOURCE], [Read(SPACE, GROUP, merge.entities, fences([1], [shard]) == 1)])
         assert reply.fences[0, shard] == 7
         assert (np.delete(reply.fences[0], shard) == UNREAD).all()
         assert reply.states[0].tobytes() == (await store.dump(SPACE))[b"ann"]
@@ -327,7 +350,9 @@ def test_fences_of_many_sources_move_at_once(run: Run) -> None:
 
     def move(number: int, expected: int, new: int) -> Merge:
         shards = list(range(number % PLAN.shards, PLAN.shards))
-        return Merge(SPACE, GROUP, NO_ENTITIES, np.empty((0, GROUP.length)), shards, fences([expected]), fences([new]))
+        return Merge(
+            SPACE, GROUP, NO_ENTITIES, np.empty((0, GROUP.length)), shards, fences([expected], shards), fences([new], shards)
+        )
 
     async def body(store: Store) -> None:
         first = await asyncio.gather(*(store.merge([source], [move(i, NEVER, i)]) for i, source in enumerate(sources)))
@@ -349,7 +374,8 @@ def test_moves_of_one_fence_at_the_same_time_follow_one_another(run: Run) -> Non
 
     async def body(store: Store) -> None:
         moves = [
-            Merge(SPACE, GROUP, NO_ENTITIES, np.empty((0, GROUP.length)), [0], fences([NEVER]), fences([new])) for new in (10, 20)
+            Merge(SPACE, GROUP, NO_ENTITIES, np.empty((0, GROUP.length)), [0], fences([NEVER], [0]), fences([new], [0]))
+            for new in (10, 20)
         ]
         one, other = [int(found[0][0, 0]) for found in await asyncio.gather(*(store.merge([SOURCE], [move]) for move in moves))]
         (found,) = await store.fences([SPACE], SOURCE)

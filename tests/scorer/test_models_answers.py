@@ -73,13 +73,27 @@ def test_without_a_folder_lightgbm_is_always_asked(trained: TrainedModel, asked:
 def test_the_walk_is_proven_against_remembered_answers(
     trained: TrainedModel, tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Our own code may have changed since: then LightGBM scores."""
+    """Our own code may have changed since: then LightGBM is asked again, and scores."""
     load(trained, tmp_path)
     right = Forest.score
     monkeypatch.setattr(Forest, "score", lambda forest, matrix: np.nextafter(right(forest, matrix), 1.0))
     model = load(trained, tmp_path)
-    assert (asked.times, model.forest) == (1, None)
+    assert (asked.times, model.forest) == (2, None)
     assert model.score(MATRIX).tobytes() == trained.model._predict(trained.model._encoder.encode(MATRIX)).tobytes()
+
+
+def test_remembered_answers_that_are_no_longer_lightgbms_are_replaced(
+    trained: TrainedModel, tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A C library of the same version may round another way after a repair."""
+    right = Answers.keep
+    monkeypatch.setattr(Answers, "keep", lambda answers, rows, scores: right(answers, rows, np.nextafter(scores, 1.0)))
+    load(trained, tmp_path)
+    monkeypatch.setattr(Answers, "keep", right)
+    assert load(trained, tmp_path).forest is not None
+    assert asked.times == 2
+    assert load(trained, tmp_path).forest is not None
+    assert asked.times == 2
 
 
 @pytest.mark.parametrize("damage", [lambda held: held[:-8], lambda held: held[:-1] + b"x", lambda held: b""])

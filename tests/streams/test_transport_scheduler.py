@@ -149,9 +149,21 @@ def test_only_chunks_of_topics_that_are_due_are_handed_out() -> None:
     waiting = backlog()
     waiting.add(A, [Record(0, timestamp=10)])
     waiting.add(C, [Record(0, timestamp=20)])
-    assert (waiting.waiting("a"), waiting.waiting("b"), waiting.waiting("c")) == (1, 1, 0)
     assert joint(waiting, {}, [], {}, set(), 9, 9) == []
     assert [chunk.tp for chunk in joint(waiting, {}, [], {}, {"b"}, 9, 9)] == [C]
     assert joint(waiting, {}, [], {"b": 1}, {"b"}, 9, 9) == []
     waiting.add(C, [Record(1, timestamp=20)])
     assert joint(waiting, {}, [], {"b": 1}, {"b"}, 9, 9) == []  # it would lead what waits for its turn
+
+
+def test_to_wait_for_more_ends_when_no_more_can_come() -> None:
+    """A full chunk waits, busy partitions aside, or one holds its share of the buffer, and its fetching stops there."""
+    waiting = backlog(max_chunk_events=10, max_buffered_events=24)
+    waiting.add(A, [Record(o) for o in range(7)])
+    waiting.add(B, [Record(o) for o in range(3)])
+    assert waiting.ripe("a", {}, [A, B])
+    assert not waiting.ripe("a", {B: 0}, [A, B])
+    assert not waiting.ripe("a", {A: 0}, [A, B])
+    assert not waiting.ripe("b", {}, [A, B])
+    assert waiting.ripe("a", {B: 0}, [A, B, C, TP("b", 1)])  # of four, 6 are a share
+    assert A not in waiting.wants([A, B, C, TP("b", 1)])
