@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-PACE_MS = 40  # at 5,000 events/s a third less CPU than without, and a shorter p99: docs/decisions.md
+PACE_MS = 40  # why: docs/decisions.md, "Chunks of several partitions, computed as one"
 
 
 class TP(NamedTuple):
