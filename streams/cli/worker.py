@@ -50,7 +50,8 @@ Workers of one pipeline share its partitions; start as many as there are partiti
     default=PACE_MS,
     show_default=True,
     type=click.IntRange(0, 1_000),
-    help="Milliseconds between two chunks at least, unless a full one waits. Less shortens latency, more saves CPU.",
+    help="Milliseconds between two chunks at least, unless a full one waits. Less shortens latency, more saves CPU. "
+    'Without effect with on_store_unavailable="degrade".',
 )
 @click.option(
     "--session-timeout",
