@@ -130,7 +130,5 @@ def picked(batch: EventBatch, rows: Bools) -> EventBatch:
         keys=[batch.keys[i] for i in kept.tolist()],
         events=[batch.events[i] for i in kept.tolist()],
         parts=tuple((source, int((batch.part[kept] == place).sum())) for place, (source, _) in enumerate(batch.parts)),
-        _columns={},
-        _numbers={},
         _kept={},
     )

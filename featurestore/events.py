@@ -138,8 +138,6 @@ class EventBatch:
     keys: list[bytes | None]
     events: list[Any]
     parts: tuple[tuple[Source, int], ...] = ()
-    _columns: dict[str, list[Any]] = field(default_factory=dict, repr=False)
-    _numbers: dict[str, Floats] = field(default_factory=dict, repr=False)
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -175,20 +173,14 @@ class EventBatch:
 
     def column(self, name: str) -> list[Any]:
         """One field of every event, as a list of Python objects; kept, so that the next caller gets the same list."""
-        found = self._columns.get(name)
-        if found is None:
-            found = self._columns[name] = [getattr(event, name) for event in self.events]
-        return found
+        return self.once(("column", name), lambda: [getattr(event, name) for event in self.events])
 
     def numbers(self, name: str) -> Floats:
         """One field of every event as float64, shape (n,); None becomes NaN, False and True 0 and 1, -0.0 becomes 0.0.
 
         Kept, because every slot of every group asks for the same few fields: not to be changed.
         """
-        found = self._numbers.get(name)
-        if found is None:
-            found = self._numbers[name] = np.array(self.column(name), dtype=np.float64) + 0.0
-        return found
+        return self.once(("numbers", name), lambda: np.array(self.column(name), dtype=np.float64) + 0.0)
 
 
 def joined(batches: Sequence[EventBatch]) -> EventBatch:

@@ -1,8 +1,9 @@
 -- Adds the deltas of entities to their states, shard by shard: if a shard's fences are as expected, and moves the fences.
--- KEYS: of each shard the fence of each source that adds to it, then one state an entity. ARGV: slots of a tile (a letter each, by layout.Op:
--- + < > ^ .), tiles of each window's ring (comma-separated), where states live for a time milliseconds (0: for ever; empty: left
--- as it is), the window that renews them when its newest tile moves on; then of each shard: number of sources, number of entities,
--- of each source the expected and the new fence, and deltas as featurestore.kernel.pack writes them, one after the other.
+-- KEYS: of each shard the fence of each source that adds to it, then one state an entity. ARGV: slots of a tile (a letter each,
+-- by layout.Op: + < > ^ .), tiles of each window's ring (comma-separated), where states live for a time milliseconds (0: for ever;
+-- empty: left as it is), the window that renews them when its newest tile moves on; then of each shard: number of sources, number
+-- of entities, of each source the expected and the new fence, and deltas as featurestore.kernel.pack writes them, one after the
+-- other.
 -- Returns of each shard the fences found, and the number of events that came too late (counted by window). Reads and checks
 -- everything of a shard before it writes anything of it, because a failing script is not undone.
 -- The layout is featurestore/layout.py's; the arithmetic is on doubles, so that the bytes equal the kernel's.

@@ -23,7 +23,7 @@ StreamError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class StreamError(Exception):
@@ -71,10 +71,10 @@ class DriverError(StreamError):
 
 
 class HandlerCancelled(StreamError):
-    def __init__(self, topic: str, partition: int) -> None:
+    def __init__(self, topic: str, partitions: Iterable[int]) -> None:
         super().__init__(
-            f"A chunk of {topic}[{partition}] was cancelled by something other than this worker. It is uncommitted; start the "
-            "worker again, and report this with the log."
+            f"A chunk of {topic}{sorted(partitions)} was cancelled by something other than this worker. It is uncommitted; "
+            "start the worker again, and report this with the log."
         )
 
 

@@ -195,9 +195,9 @@ class Consumer(AssignmentMixin, driver.Consumer):  # type: ignore[misc]
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self.progress.abandon(ticket) and task is not None and not task.cancelling():
-                await self._crash_after_commit(
-                    HandlerCancelled(*ticket.chunks[0].tp)
-                )  # not by us: its partition would wait for ever
+                # Not by us: its partitions would wait for ever.
+                cancelled = HandlerCancelled(ticket.chunks[0].topic, [chunk.partition for chunk in ticket.chunks])
+                await self._crash_after_commit(cancelled)
         except Exception as error:
             if self.progress.abandon(ticket):
                 await self._crash_after_commit(error)

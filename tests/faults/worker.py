@@ -81,14 +81,14 @@ def wrap_shards(faults: Faults) -> None:
     """Armed between_shards, a merge goes out shard by shard, in random order, and one of them is the last."""
     merge = RedisStore.merge
 
-    async def wrapped(self: RedisStore, source: Any, merges: Sequence[Any]) -> Any:
+    async def wrapped(self: RedisStore, sources: Any, merges: Sequence[Any]) -> Any:
         pieces = [dataclasses.replace(one, shards=[shard]) for one in merges for shard in one.shards]
         if faults.name != "between_shards" or len(pieces) < 2:
-            return await merge(self, source, merges)
+            return await merge(self, sources, merges)
         dice = random.Random(faults.argument)  # the campaign drew it from its seed
         dice.shuffle(pieces)
         for piece in pieces[: dice.randrange(1, len(pieces))]:
-            await merge(self, source, [piece])
+            await merge(self, sources, [piece])
         return die()
 
     RedisStore.merge = wrapped  # type: ignore[method-assign]

@@ -32,13 +32,13 @@ class Outage(MemoryStore):
         await self._answer()
         return await super().fences(namespaces, source)
 
-    async def read(self, source: Any, reads: Sequence[Any]) -> Any:
+    async def read(self, sources: Any, reads: Sequence[Any]) -> Any:
         await self._answer()
-        return await super().read(source, reads)
+        return await super().read(sources, reads)
 
-    async def merge(self, source: Any, merges: Sequence[Any]) -> Any:
+    async def merge(self, sources: Any, merges: Sequence[Any]) -> Any:
         await self._answer()
-        return await super().merge(source, merges)
+        return await super().merge(sources, merges)
 
     async def _answer(self) -> None:
         self.calls += 1

@@ -101,7 +101,7 @@ def test_whatever_a_handler_raises_ends_the_worker_and_marks_nothing_done(
 ) -> None:
     """Pitfall 3. A cancellation from below would otherwise leave the partition waiting for ever, without a word."""
 
-    async def handler(chunk: Chunk) -> None:
+    async def handler(*chunks: Chunk) -> None:
         raise raised
 
     app = create_app(AppSettings(app_id="a", bootstrap_servers="b:1"), ["t"], handler)
@@ -112,7 +112,7 @@ def test_whatever_a_handler_raises_ends_the_worker_and_marks_nothing_done(
         crashed.append(reason)
 
     async def handle() -> None:
-        ticket = consumer.progress.issue(chunk([b"x"], "t"))
+        ticket = consumer.progress.issue(chunk([b"x"], "t", 1), chunk([b"x"], "t"))
         consumer.handle(ticket)
         assert ticket.task is not None
         await ticket.task
@@ -120,4 +120,6 @@ def test_whatever_a_handler_raises_ends_the_worker_and_marks_nothing_done(
     monkeypatch.setattr(app, "crash", note)
     loop.run_until_complete(handle())
     assert [type(error) for error in crashed] == [crash]
+    if crash is HandlerCancelled:
+        assert "A chunk of t[0, 1] was cancelled" in str(crashed[0])
     assert consumer.progress.committable([TP("t", 0)]) == {}
