@@ -4,7 +4,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Where the environment forbids bytecode, every process of a target would compile all that it imports: 4 s of CPU for a worker.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help demo test lint bench faults clean
+.PHONY: help demo test lint bench accept faults clean
 
 help:            ## list the targets
 	@$(PYTHON) -c 'import re; [print(f"  make {a:8}{b}") for a, b in re.findall(r"^(\w+):.*## (.*)", open("Makefile").read(), re.M)]'
@@ -34,6 +34,9 @@ lint: .venv      ## ruff, mypy strict, import contracts
 
 bench: .venv     ## measure throughput beside loops by hand and other frameworks; ONLY=peers, ARGS are the benchmark's
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+accept: .venv    ## hold the monitors against their bars; ONLY=drift,lag
+	$(BIN)/python -m benchmarks.accept $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 faults: .venv    ## put faults into a real Kafka, Redis and workers; ONLY=kill,sigterm RUNS=10 SEED=1 JOBS=2
 	$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)

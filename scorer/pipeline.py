@@ -1,12 +1,13 @@
 """A pipeline: which event is scored, from which features, against which label. What users declare, with no behaviour."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from featurestore.definitions import Feature
 from featurestore.errors import DefinitionError
 from featurestore.events import Event
+from scorer.monitoring import Monitoring
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -49,6 +50,7 @@ class Pipeline:
     on_store_unavailable: Literal["pause", "degrade"] = "pause"
     degrade_after_seconds: float = 2.0
     degrade_max_events: int = 100_000
+    monitoring: Monitoring = field(default_factory=Monitoring)
 
     def __post_init__(self) -> None:
         if self.on_store_unavailable not in ("pause", "degrade"):

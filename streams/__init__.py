@@ -25,6 +25,7 @@ from featurestore.definitions import (
     Sum,
 )
 from featurestore.events import Event
+from scorer.monitoring import Monitoring
 from scorer.pipeline import Label, Pipeline
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Max",
     "Mean",
     "Min",
+    "Monitoring",
     "On",
     "Pipeline",
     "Rate",

@@ -20,6 +20,9 @@ COMMANDS = {
     "forget": ("forget", "Forget an entity: its features, and its old events."),
     "produce": ("produce", "Send events from a file to their topic."),
     "dlq": ("dlq", "List dead letters; send their records again."),
+    "monitor": ("monitor", "Say each window what drifts, of what workers served."),
+    "drift": ("drift", "Show what the monitor said: a table, or a page with plots."),
+    "lag": ("lag", "Watch how far any consumer group is behind, in seconds."),
     "tail": ("tail", "Watch predictions or dead letters as they come."),
 }
 

@@ -1,0 +1,151 @@
+"""The records on ``<pipeline>.drift``: one a feature and window, and one about the window itself. docs/topics.md describes them.
+
+Fields are only ever added, with defaults. A record says nothing of the moment it was written: written again after a crash, it is
+byte for byte the same, under the same id.
+"""
+
+from typing import Literal
+
+import msgspec
+
+State = Literal["ok", "warn", "drift", "unknown"]
+Severity = Literal["none", "info", "ticket"]
+
+
+class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="feature"):
+    """One feature in one window against the reference of the model version that scored it. Times are event times, in seconds.
+
+    ``drift_id`` is "<pipeline>/<feature>/<window>": of several records with one id the first counts. ``feature`` names a column
+    of the served vector, or prediction.score, prediction.decision, prediction.confidence. ``n`` events of the window, ``m`` of
+    the reference; ``sampled`` is the share of the events that n is of. Ratios are shares of n. What cannot be said is null.
+    """
+
+    drift_id: str
+    pipeline: str
+    feature: str
+    window: str
+    type: Literal["number", "category"]
+    model: str
+    model_version: int
+    reference: str
+    window_start: float
+    window_end: float
+    n: int
+    m: int
+    effective_n: float | None
+    sampled: float
+    psi: float | None
+    psi_excess: float | None
+    js_distance: float | None
+    wasserstein: float | None
+    p: float | None
+    q: float | None
+    minimum_detectable_shift: float | None
+    missing_ratio: float
+    unseen_ratio: float | None
+    below_ratio: float | None
+    above_ratio: float | None
+    state: State
+    severity: Severity
+    why: str | None
+    alarm_since: float | None
+    seasonal_psi: float | None
+    seasonal_p: float | None
+    history_weeks: float
+    bins: list[str]
+    counts: list[int]
+    reference_counts: list[int]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of data quality. ``passed`` is null where it could not be judged; ``value`` was compared with ``limit``."""
+
+    check: str
+    subject: str | None
+    passed: bool | None
+    value: float | None
+    limit: float | None
+    text: str
+
+
+class Feed(msgspec.Struct, frozen=True, kw_only=True):
+    """How fresh one feature group was when it was served: ages in seconds of its entities' newest events, over the window."""
+
+    group: str
+    missing_ratio: float
+    stale_ratio: float
+    youngest_age: float | None
+    age_p50: float | None
+    age_p95: float | None
+    limit: float
+    fresh: bool | None
+
+
+class WindowSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="window"):
+    """One window: what drifted, the decisions, data quality and feeds. ``repeats`` were dropped, ``late`` came too late."""
+
+    drift_id: str
+    pipeline: str
+    window: str
+    model: str
+    model_version: int
+    reference: str | None
+    window_start: float
+    window_end: float
+    n: int
+    repeats: int
+    late: int
+    sampled: float
+    state: State
+    severity: Severity
+    why: str | None
+    drifting: list[str]
+    warned: list[str]
+    decision_rate: float | None
+    decision_rate_last_week: float | None
+    decision_band: tuple[float, float] | None
+    decision_in_band: bool | None
+    quality_score: float | None
+    checks: list[Check]
+    feeds: list[Feed]
+
+
+class FeatureSkew(msgspec.Struct, frozen=True, kw_only=True):
+    """How often one feature, computed again offline, differs from what was served: ``mismatches`` of ``compared`` values."""
+
+    feature: str
+    compared: int
+    mismatches: int
+    ratio: float | None
+
+
+class SkewReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="skew"):
+    """Served vectors of sampled entities against the same computed offline, over a stretch of event time."""
+
+    drift_id: str
+    pipeline: str
+    window_start: float
+    window_end: float
+    share: float
+    events: int
+    features: list[FeatureSkew]
+
+
+DriftRecord = FeatureDrift | WindowSummary | SkewReport
+
+_decoder = msgspec.json.Decoder(FeatureDrift | WindowSummary | SkewReport)
+_encoder = msgspec.json.Encoder()
+
+
+def drift_topic(pipeline: str) -> str:
+    return f"{pipeline}.drift"
+
+
+def encode_drift(record: DriftRecord) -> bytes:
+    return _encoder.encode(record)
+
+
+def decode_drift(value: bytes) -> DriftRecord:
+    """msgspec.DecodeError for what is no such record."""
+    found: DriftRecord = _decoder.decode(value)
+    return found
