@@ -66,7 +66,7 @@ class Feed:
         return VectorRows(
             prediction_ids=[f"gauges.readings-0-{offset}" for offset in offsets.tolist()],
             event_ids=[f"{offset:032x}" for offset in offsets.tolist()],
-            times=START + self.seconds_a_row * offsets,
+            times=START + self.seconds_a_row * offsets.astype(np.float64),
             served=Served(matrix, np.zeros((n, 0)), *flags),
             partitions=np.zeros(n, dtype=np.int64),
             offsets=offsets,

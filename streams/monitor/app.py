@@ -16,6 +16,7 @@ from mode import Service
 from featurestore.checkpoints import Checkpoint
 from featurestore.plan import compile_plan
 from monitors.monitor_metrics import MonitorMetrics
+from scorer.deployments import current
 from scorer.pipeline import Pipeline
 from streams.deployments import SPEC as DEPLOYMENTS
 from streams.deployments import read_deployments
@@ -30,7 +31,6 @@ from streams.settings import Settings
 from streams.topics import DAY_MS, TopicSpec, ensure_topics, output_topic
 from streams.tuning import tune_process
 from streams.web import Readiness, WebServer
-from scorer.deployments import current
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def build_monitor(pipeline: Pipeline, settings: Settings, options: MonitorOption
     web = WebServer(options.web_host, options.web_port, metrics.registry, readiness)
     kafka, redis = settings.kafka, settings.redis
     ensure_topics(kafka, topic_specs(pipeline.name, options.partitions))
-    checkpoint = Checkpoint(redis, f"monitor:{pipeline.name}", metrics.store_retried)
+    checkpoint = Checkpoint(redis, f"monitor:{pipeline.name}")
     publisher = KafkaPublisher(kafka)
     references = References(settings, pipeline.name)
     begin = partial(Watching, pipeline, plan, references, metrics)
@@ -127,5 +127,3 @@ async def expect(settings: Settings, pipeline: str, metrics: MonitorMetrics) -> 
     champion = found.champion if found else None
     if champion is not None and champion.version is not None:
         metrics.expected(champion.model, champion.version)
-
-

@@ -1,6 +1,6 @@
-"""What is counted in one window: the tally of every feature, and that of data quality. Integers, minima, maxima, and samples by hash.
+"""What is counted in one window: the tally of every feature, and that of data quality.
 
-So the counts of partitions add up exactly, in whatever order they come.
+Integers, minima, maxima and samples by hash, so the counts of partitions add up exactly, in whatever order they come.
 """
 
 from collections.abc import Sequence
@@ -49,16 +49,15 @@ class Counts:
     def add(self, rows: Rows) -> None:
         if self.tally is not None and self.reference is not None:
             self.reference.binner.add(self.tally, self.reference.matrix(rows))
-        self.quality.add(
-            hash_strings(rows.event_ids), rows.times, rows.partitions, rows.offsets, rows.late, rows.missing, rows.stale, rows.ages
-        )
+        places = rows.partitions, rows.offsets
+        self.quality.add(hash_strings(rows.event_ids), rows.times, *places, rows.late, rows.missing, rows.stale, rows.ages)
         decisions = rows.matrix[:, DECISION]
         self.decided += int(np.count_nonzero(~np.isnan(decisions)))
         self.positive += int(np.count_nonzero(decisions == 1.0))
 
     def stored(self) -> StoredCounts:
         return StoredCounts(
-            self.reference.profile.id if self.reference else None,
+            self.reference.id if self.reference else None,
             self.tally.to_bytes() if self.tally else None,
             self.quality.to_bytes(),
             self.decided,

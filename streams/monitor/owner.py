@@ -61,7 +61,7 @@ class Owner:
         entries = watching.state.outbox
         if entries:
             watching.state.outbox = await asyncio.to_thread(missing, self._settings.kafka, self._topic, entries)
-        await self._checkpoint.write(watching.fields())  # from here on who owned it before is refused
+        await self._write(watching)  # from here on who owned it before is refused
         self._watching = watching
         await self._deliver(watching)
         self._announce("at work")
@@ -74,7 +74,7 @@ class Owner:
             return {}
         async with self._writing:
             if watching is self._watching and watching.changed:
-                await self._checkpoint.write(watching.fields())
+                await self._write(watching)
         return offsets
 
     async def on_revoked(self, tps: Set[TP]) -> None:
@@ -95,13 +95,17 @@ class Owner:
         end = self.app.consumer.highwater(tp)
         return end is not None and position >= end
 
+    async def _write(self, watching: Watching) -> None:
+        await self._checkpoint.write(watching.fields())
+        self._metrics.state_written()
+
     async def _deliver(self, watching: Watching) -> None:
         """Publishes what was judged, once the checkpoint has it."""
         async with self._writing:
             entries = list(watching.state.outbox)  # it may grow meanwhile
             if not entries or watching is not self._watching:
                 return
-            await self._checkpoint.write(watching.fields())
+            await self._write(watching)
             await self._publisher.publish([batch(self._topic, entries)])
             watching.delivered(len(entries))
 

@@ -32,6 +32,7 @@ class Reference:
 
     model: str
     version: int
+    id: str
     profile: Profile
     binner: Binner
 
@@ -94,4 +95,4 @@ class References:
             self.why[version] = f"{model} version {version} was trained without a reference; run: tidegate train --promote"
             return None
         self.why.pop(version, None)
-        return Reference(model, version, profile, Binner(profile))
+        return Reference(model, version, profile.id, profile, Binner(profile))

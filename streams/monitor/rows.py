@@ -80,11 +80,13 @@ def _schema(data: bytes) -> FeatureSchema:
 
 
 def _lists(batch: pa.RecordBatch, name: str, n: int) -> Floats:
-    return batch[name].flatten().to_numpy().reshape(n, -1)
+    values: Floats = batch[name].flatten().to_numpy().reshape(n, -1)
+    return values
 
 
 def _bools(batch: pa.RecordBatch, name: str) -> Bools:
-    return batch[name].to_numpy(zero_copy_only=False)
+    values: Bools = batch[name].to_numpy(zero_copy_only=False)
+    return values
 
 
 def _floats(batch: pa.RecordBatch, name: str) -> Floats:

@@ -6,7 +6,7 @@ where there are many features, are fields of their own, of which a window change
 
 import msgspec
 
-from monitors.drift.judge import FeatureMemory
+from monitors.drift.episode import FeatureMemory
 from streams.monitor.counts import StoredCounts
 
 STATE = b"state"

@@ -6,6 +6,7 @@ counts belong together.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
@@ -19,12 +20,14 @@ from monitors.monitor_metrics import MonitorMetrics
 from scorer.errors import RegistryError
 from scorer.pipeline import Pipeline
 from streams.chunk import TP, Chunk, Record
-from streams.monitor.closing import Closing
+from streams.monitor.closing import Closing, entry
 from streams.monitor.counts import Counts
 from streams.monitor.references import References
+from streams.monitor.refusals import refusal
 from streams.monitor.rows import NO_MODEL, Rows, decode_rows
 from streams.monitor.seen import Seen
-from streams.monitor.state import STATE, Entry, Pending, State, StoredWindow, decode_state, encode_state
+from streams.monitor.state import STATE, Pending, State, StoredWindow, decode_state, encode_state
+from streams.monitor.telling import tell
 from streams.monitor.windows import Window, Windows
 from streams.outputs import TopicNames
 from streams.records import DeadLetter
@@ -56,7 +59,7 @@ class Watching:
         groups = [group.name for group in plan.groups]
         self._age_limits = [seconds(self._declared.feed_ages.get(group, FEED_AGE)) for group in groups]
         self._seen = Seen(self.state.seen)
-        self._closing = Closing(pipeline, groups, references, metrics, self.state.memory, fields)
+        self._closing = Closing(pipeline, groups, references, self.state.memory, fields)
         self._windows = Windows(self._declared.sample_above, rates=self.state.rates, horizon=self.state.horizon)
         self._windows.opened = self.state.opened
         self._letters = msgspec.json.Decoder(DeadLetter)
@@ -105,7 +108,7 @@ class Watching:
             rows = decode_rows(record.value or b"")
         except (pa.ArrowInvalid, KeyError) as error:
             log.warning("%s[%d] offset %d holds no served vectors (%s): left out", *tp, record.offset, error)
-            self._metrics.rows("unreadable", 1)
+            self._metrics.rows({"unreadable": 1})
             return 0
         versions = np.unique(rows.versions).tolist()
         for version in versions:
@@ -122,13 +125,13 @@ class Watching:
         if not fresh.all():
             repeats = len(rows) - int(fresh.sum())
             state.pending.repeats += repeats
-            self._metrics.rows("repeated", repeats)
+            self._metrics.rows({"repeated": repeats})
             rows = rows.take(fresh)
         for version in versions:
             mine = rows.versions == version
             part = rows if mine.all() else rows.take(mine)
             if version == NO_MODEL:
-                self._metrics.rows("no_model", len(part))
+                self._metrics.rows({"no_model": len(part)})
             elif len(part):
                 self._count_version(version, part, logged)
 
@@ -143,17 +146,17 @@ class Watching:
         else:
             late = self._windows.of_time(version, length, rows, logged, empty)
             self.state.pending.late += late
-        self._metrics.rows("late", late)
+        self._metrics.rows({"late": late})
         left_out = self._windows.sampled_out - left_out
-        self._metrics.rows("sampled_out", left_out)
-        self._metrics.rows("counted" if reference else "no_reference", len(rows) - late - left_out)
+        self._metrics.rows({"sampled_out": left_out})
+        self._metrics.rows({"counted" if reference else "no_reference": len(rows) - late - left_out})
 
     def _take_letter(self, record: Record) -> None:
         try:
             letter = self._letters.decode(record.value or b"")
         except msgspec.DecodeError:
             return
-        rejects, kind = self.state.pending.rejects, refusal(letter.reason, letter.detail)
+        rejects, kind = self.state.pending.rejects, refusal(letter)
         rejects[kind] = rejects.get(kind, 0) + 1
 
     # -- windows
@@ -161,16 +164,16 @@ class Watching:
     def _watermark(self, caught_up: CaughtUp) -> float:
         """Event time that every partition with records left has passed, less the lateness declared."""
         times, offsets = self.state.times, self.state.offsets
-        waiting = [
-            times.get(_name(tp), -np.inf) for tp in self._partitions if not caught_up(tp, offsets.get(_name(tp), 0))
-        ]
+        waiting = [times.get(_name(tp), -np.inf) for tp in self._partitions if not caught_up(tp, offsets.get(_name(tp), 0))]
         passed = min(waiting) if waiting else max(times.values(), default=-np.inf)
         return passed - seconds(self._declared.lateness)
 
     def _close(self, windows: Iterable[Window]) -> None:
         for window in windows:
             pending, self.state.pending = self.state.pending, Pending()
-            self.state.outbox += self._closing.judged(window, pending)
+            records = self._closing.judged(window, pending)
+            tell(self._metrics, records, time.time())
+            self.state.outbox += [entry(record) for record in records]
             self.changed = True
 
     # -- the checkpoint
@@ -205,8 +208,10 @@ def reopened(held: StoredWindow, references: References) -> Window:
     """The window again; RegistryError where the reference that it was counted by cannot be had."""
     wanted = held.counts.reference
     reference = references.found.get(held.version) if wanted is not None else None
-    if wanted is not None and (reference is None or reference.profile.id != wanted):
-        raise RegistryError(f"window {held.id} needs its reference: {references.why.get(held.version, 'there is another one now')}")
+    if wanted is not None and (reference is None or reference.id != wanted):
+        raise RegistryError(
+            f"window {held.id} needs its reference: {references.why.get(held.version, 'there is another one now')}"
+        )
     counts = Counts.opened(held.counts, reference)
     return Window(
         held.id, held.version, held.begun, held.touched, held.share, counts, held.end, held.offered, held.first_logged,

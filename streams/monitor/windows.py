@@ -23,7 +23,7 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 @dataclass(slots=True)
 class Window:
-    """One window that is open. ``begun`` and ``touched`` number the windows opened so far, when this one was and last got a row."""
+    """One window that is open. ``begun`` and ``touched``: windows opened before it, and before its last row."""
 
     id: str
     version: int

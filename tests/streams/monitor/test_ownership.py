@@ -20,9 +20,7 @@ def member(url: str) -> OneOwner:
 
 def assigned(leader: OneOwner, members: Mapping[str, OneOwner]) -> dict[str, int]:
     """How many partitions each member holds after a rebalance."""
-    metadata = {
-        name: ConsumerProtocolMemberMetadata(4, list(TOPICS), one._metadata.dumps()) for name, one in members.items()
-    }
+    metadata = {name: ConsumerProtocolMemberMetadata(4, list(TOPICS), one._metadata.dumps()) for name, one in members.items()}
     answer: Any = leader.assign(CLUSTER, metadata)  # type: ignore[arg-type]
     assert answer.keys() == members.keys()
     for name, one in members.items():

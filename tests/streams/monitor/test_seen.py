@@ -20,7 +20,7 @@ def chunks(lengths: list[int], partitions: int = 1) -> list[tuple[np.ndarray, np
 
 
 @given(CHUNKS, st.integers(1, 3), st.data())
-def test_every_row_is_new_once_whatever_is_repeated_and_reordered(lengths: list[int], partitions: int, data: st.DataObject) -> None:
+def test_every_row_is_new_once_whatever_comes_again(lengths: list[int], partitions: int, data: st.DataObject) -> None:
     published = chunks(lengths, partitions)
     repeated = data.draw(st.lists(st.sampled_from(published), max_size=6))
     order = data.draw(st.permutations([*published, *repeated]))

@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.gauge_feed import START, Feed
+from benchmarks.gauge_feed import PLAN, START, Feed
 from streams.monitor.counts import Counts
 from streams.monitor.rows import Rows, decode_rows
 from streams.monitor.windows import Window, Windows, sampled
+from streams.vectors import VectorEncoder
 
 EMPTY = partial(Counts.empty, None, [])
 
 
 def rows(n: int, feed: Feed | None = None, version: int = 1) -> Rows:
     feed = feed or Feed("", rows_a_record=n)
+    feed._encoder = VectorEncoder(PLAN, 10**9)  # one record, however large
     (value,) = feed.values(n, version=version)
     return decode_rows(value)
 
