@@ -15,7 +15,7 @@ from monitors.drift.season import HOUR, Season
 from monitors.feeds import feeds
 from scorer.pipeline import Pipeline
 from streams.monitor.features import facts
-from streams.monitor.records import Check, DriftRecord, FeatureDrift, Feed, Severity, State, WindowSummary, encode_drift
+from streams.monitor.records import DriftRecord, FeatureDrift, Severity, State, WindowSummary, encode_drift
 from streams.monitor.references import Reference, References
 from streams.monitor.state import Entry, Pending
 from streams.monitor.windows import Window
@@ -126,8 +126,8 @@ class Closing:
             decision_band=band,
             decision_in_band=None if rate is None or band is None else band[0] <= rate <= band[1],
             quality_score=quality.score(found),
-            checks=[Check(**fields_of(one)) for one in found],
-            feeds=[Feed(**fields_of(one)) for one in feeds(tally, self._groups)],
+            checks=found,
+            feeds=feeds(tally, self._groups),
         )
 
     def _checks(self, window: Window, season: Season, judgements: Sequence[Judgement]) -> list[quality.Check]:

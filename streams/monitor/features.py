@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitors.drift.judge import Judgement
-from monitors.drift.profile import PREDICTIONS, FeatureProfile, Profile
+from monitors.drift.profile import PREDICTIONS, Profile
 from monitors.drift.tally import Tally
 from monitors.quality import FeatureFacts
 
@@ -21,24 +21,16 @@ def facts(profile: Profile, tally: Tally, judgements: Sequence[Judgement]) -> li
                     category=feature.kind == "category",
                     n=tally.n,
                     effective_n=judged.effective_n,
-                    counts=tally.bins[place, : feature.bins],
+                    counts=tally.bins[place, : feature.bins - 1],
                     missing=int(tally.bins[place, feature.bins - 1]),
                     below=int(tally.below[place]),
                     above=int(tally.above[place]),
                     unseen=int(tally.unseen[place]),
                     lowest=float(tally.lowest[place]),
                     highest=float(tally.highest[place]),
-                    reference_counts=np.array(feature.counts),
-                    reference_sd=spread(feature),
+                    reference_counts=np.array(feature.counts[:-1]),
                     reference_missing=feature.counts[-1] / feature.m if feature.m else 0.0,
                     reference_unseen=0.0,
                 )
             )
     return out
-
-
-def spread(feature: FeatureProfile) -> float:
-    """Its standard deviation; of a category 1 if there were several, 0 if one: all that is asked is whether it varied."""
-    if feature.kind == "number":
-        return feature.sd or 0.0
-    return float(np.count_nonzero(feature.counts) > 1)
