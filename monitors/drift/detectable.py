@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from monitors.drift.bins import chunk_counts
 from monitors.drift.null import Null
@@ -88,7 +88,7 @@ def _least_found(shifted: Shifted, rest: Parts, null: Null, features: int, most:
     """The least shift that is found with `POWER`, by halving; PSI's root is near enough normal for its quantile."""
     used = (rest > 0).any(axis=0) | (shifted(most) > 0).any(axis=0)
     bins = int(used.sum())
-    needed, z = np.sqrt(least_psi(null, bins, features)), float(norm.ppf(POWER))
+    needed, z = np.sqrt(least_psi(null, bins, features)), float(ndtri(POWER))
 
     def roots(by: float) -> Floats:
         found: Floats = np.sqrt(psis(shifted(by)[:, used], rest[:, used]))

@@ -188,7 +188,7 @@ def _judgement(
         wasserstein=_wasserstein(feature, window, reference),
         p=trained.p,
         q=trained.q,
-        minimum_detectable_shift=_shift(feature, n),
+        minimum_detectable_shift=feature.shift_at(n),
         missing_ratio=_share(window[-1], n) or 0.0,
         unseen_ratio=_share(tally.unseen[place], n) if coded else None,
         below_ratio=_share(tally.below[place], n) if number else None,
@@ -208,12 +208,6 @@ def _judgement(
 
 def _share(count: np.int64, n: int) -> float | None:
     return int(count) / n if n else None
-
-
-def _shift(feature: FeatureProfile, n: int) -> float | None:
-    if feature.null is None or feature.detectable is None or not n:
-        return None
-    return feature.detectable.scaled(feature.null, n, feature.m)
 
 
 def _wasserstein(feature: FeatureProfile, window: Counts, reference: Counts) -> float | None:

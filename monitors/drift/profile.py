@@ -4,6 +4,7 @@ How it is made from rows is in reference.py.
 """
 
 import hashlib
+from statistics import median
 from typing import Literal
 
 import msgspec
@@ -48,6 +49,12 @@ class FeatureProfile(msgspec.Struct, frozen=True, kw_only=True):
     def bins(self) -> int:
         return len(self.counts)
 
+    def shift_at(self, n: int) -> float | None:
+        """The minimum detectable shift of a window of ``n`` events; None where it is not known, or nothing would be found."""
+        if self.null is None or self.detectable is None or not n:
+            return None
+        return self.detectable.scaled(self.null, n, self.m)
+
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Features in the vector's order, then `PREDICTIONS`; ``rows`` of the vectors, in event time from ``first`` to ``last``.
@@ -79,6 +86,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """The reference's id: the beginning of its content's SHA-256."""
         return hashlib.sha256(self.encode()).hexdigest()[:ID_DIGITS]
+
+    def median_shift(self) -> float | None:
+        """Of the numbers in the vector, in sd: what one usual window finds; None where nothing is known."""
+        vector = [feature for feature in self.features if feature.kind == "number" and feature.name not in PREDICTIONS]
+        shifts = [feature.shift_at(self.window_events or self.chunk_events) for feature in vector]
+        known = [shift for shift in shifts if shift is not None]
+        return median(known) if known else None
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)

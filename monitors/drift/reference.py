@@ -58,7 +58,10 @@ def build_profile(
         Column(name, kind, np.ascontiguousarray(matrix[:, i]), texts.get(name, {}))
         for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
     ]
-    predicted = [Column(name, kind, np.ascontiguousarray(predictions[:, i])) for i, (name, kind) in enumerate(_PREDICTED)]
+    predicted = [
+        Column(name, kind, np.ascontiguousarray(predictions[:, i]), texts.get(name, {}))
+        for i, (name, kind) in enumerate(_PREDICTED)
+    ]
     chosen = _events(columns, times, windows)
     made = []
     for done, column in enumerate([*columns, *predicted]):

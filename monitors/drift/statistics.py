@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import false_discovery_control
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -90,8 +89,10 @@ def wasserstein(pair: Histograms, middles: Floats) -> float:
 
 def q_values(ps: list[float | None]) -> list[float | None]:
     """p-values as least false discovery rates (Benjamini and Hochberg 1995); None, which is no test, stays."""
-    tested = [p for p in ps if p is not None]
-    if not tested:
-        return list(ps)
-    adjusted = iter(false_discovery_control(tested, method="bh").tolist())
-    return [None if p is None else float(next(adjusted)) for p in ps]
+    tested = np.array([p for p in ps if p is not None])
+    order = np.argsort(tested, kind="stable")
+    raw = tested[order] * len(tested) / np.arange(1, len(tested) + 1)
+    adjusted = np.empty(len(tested))
+    adjusted[order] = np.minimum.accumulate(raw[::-1])[::-1].clip(max=1.0)
+    remaining = iter(adjusted.tolist())
+    return [None if p is None else float(next(remaining)) for p in ps]
