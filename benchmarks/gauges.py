@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from streams import Event, Label, Pipeline, Raw
+from streams import Event, Label, Monitoring, Pipeline, Raw
 
 FEATURES = tuple(f"gauge_{i:02d}" for i in range(30))
 
@@ -36,4 +36,5 @@ pipeline = Pipeline(
     features=[Raw(name) for name in FEATURES],
     label=Label(Outcome, id="id", value=lambda outcome: outcome.failed, maturity="1h"),
     model="gauges",
+    monitoring=Monitoring(window=1_000),
 )

@@ -88,11 +88,11 @@ class Sending(threading.Thread):
         self.feed = Feed(bootstrap_servers, partitions, rows_a_record=PIECE_ROWS)
         self.matrices: list[Floats] = []
         self._producer = Producer({"bootstrap.servers": bootstrap_servers})
-        self._stop, self._partitions = threading.Event(), partitions
+        self._ending, self._partitions = threading.Event(), partitions
 
     def run(self) -> None:
         number = 0
-        while not self._stop.wait(PIECE_SECONDS):
+        while not self._ending.wait(PIECE_SECONDS):
             for value in self.feed.values(PIECE_ROWS):
                 self.matrices.append(decode_rows(value).matrix)
                 for again in range(2 if number % REPEATED_EVERY == 0 else 1):
@@ -102,7 +102,7 @@ class Sending(threading.Thread):
             self._producer.poll(0)
 
     def finish(self) -> None:
-        self._stop.set()
+        self._ending.set()
         self.join()
         if self._producer.flush(30):
             raise RuntimeError("Kafka did not take the rows")
@@ -211,10 +211,11 @@ def verdict(environment: dict[str, str], sent: Floats, profile: Profile) -> Verd
 
 def counted(profile: Profile, records: list[FeatureDrift], state: State) -> Ints:
     """Rows in each bin of each feature (F, W): of all windows together, the one that is still open too."""
-    places = {name: place for place, name in enumerate(profile.names)}
+    places = {feature.name: (place, feature.labels) for place, feature in enumerate(profile.features)}
     out = np.zeros((len(places), profile.width), dtype=np.int64)
-    for record in records:
-        out[places[record.feature], : len(record.counts)] += np.array(record.counts)
+    for record in records:  # bins without a row on either side are left out of records
+        place, labels = places[record.feature]
+        out[place, [labels.index(label) for label in record.bins]] += np.array(record.counts)
     for window in state.windows:
         if window.counts.tally is not None:
             out += Tally.from_bytes(window.counts.tally).bins

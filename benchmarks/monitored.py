@@ -26,7 +26,17 @@ def deploy(settings: Settings, partitions: int) -> Profile:
     matrix = gauges(random, TRAINING_ROWS)
     labels = (matrix[:, 0] + random.normal(0, 1, len(matrix)) > 0).astype(np.float64)
     times = START - TRAINING_SPACING_SECONDS * np.arange(len(matrix), 0, -1, dtype=np.float64)
-    trained = train(matrix, labels, times, PLAN.schema, task="binary", seed=1, gap_seconds=3600.0, rounds_max=10)
+    trained = train(
+        matrix,
+        labels,
+        times,
+        PLAN.schema,
+        task="binary",
+        seed=1,
+        gap_seconds=3600.0,
+        rounds_max=10,
+        monitoring=pipeline.monitoring,
+    )
     promote(pipeline, register(pipeline, trained, settings, Path(__file__).parent), settings, "benchmark", "to measure")
     assert trained.profile is not None
     return trained.profile

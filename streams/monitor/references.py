@@ -5,6 +5,7 @@ import logging
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 
 import numpy as np
 
@@ -66,19 +67,26 @@ class References:
         self._settings, self._pipeline = settings, pipeline
         self.found: dict[int, Reference | None] = {}
         self.why: dict[int, str] = {}
-        self._failed: dict[int, float] = {}
+        self._again: dict[int, float] = {}
+        self._fetching = asyncio.Lock()
 
     async def ensure(self, version: int) -> None:
         """Looks a version up, unless it was; returns when `found` has it, None where there is no reference."""
-        again = self._failed.get(version)
-        if version in self.found and (again is None or time.monotonic() < again):
+        if self._known(version):
             return
-        self._failed.pop(version, None)
-        self.found[version] = None
+        async with self._fetching:  # who counts another partition meanwhile waits, too
+            if not self._known(version):
+                await self._look_up(version)
+
+    def _known(self, version: int) -> bool:
+        return version in self.found and time.monotonic() < self._again.get(version, inf)
+
+    async def _look_up(self, version: int) -> None:
+        self._again.pop(version, None)
         try:
             self.found[version] = await asyncio.to_thread(self._fetch, version)
         except (ScorerError, StreamError) as error:
-            self._failed[version] = time.monotonic() + TRY_AGAIN_SECONDS
+            self.found[version], self._again[version] = None, time.monotonic() + TRY_AGAIN_SECONDS
             self.why[version] = f"the reference of version {version} could not be fetched: {error}"
             log.warning("%s; trying again in %.0f s", self.why[version], TRY_AGAIN_SECONDS)
 
