@@ -41,9 +41,9 @@ def number_labels(edges: Sequence[float]) -> list[str]:
     """A text a bin, in as few digits as tell the edges apart."""
     if not edges:
         return ["any", MISSING]
-    texts = _texts(edges)
     if len(edges) == 2 and edges[0] == np.nextafter(edges[1], -np.inf):
-        return [f"below {texts[1]}", texts[1], f"above {texts[1]}", MISSING]
+        return [f"below {edges[1]!r}", repr(edges[1]), f"above {edges[1]!r}", MISSING]
+    texts = _texts(edges)
     between = [f"({low}, {high}]" for low, high in zip(["-inf", *texts], texts, strict=False)]
     return [*between, f"({texts[-1]}, inf)", MISSING]
 
