@@ -12,8 +12,9 @@ from monitors.feeds import Feed
 from monitors.quality import CHECKS, RESULTS, Check, result
 
 # What becomes of a row of served vectors. counted: in a window; repeated: it was already; late: its window is judged and gone;
-# sampled_out: others stand for it; no_model: no model scored it; no_reference: its model version has no reference profile.
-ROW_OUTCOMES = ("counted", "repeated", "late", "sampled_out", "no_model", "no_reference")
+# sampled_out: others stand for it; no_model: no model scored it; no_reference: its model version has no reference profile;
+# unreadable: a record that is not of served vectors.
+ROW_OUTCOMES = ("counted", "repeated", "late", "sampled_out", "no_model", "no_reference", "unreadable")
 STATES = {"ok": 0, "warn": 1, "drift": 2, "unknown": -1}
 SEVERITIES = {"none": 0, "info": 1, "ticket": 2}
 SKEW_RESULTS = ("compared", "failed")

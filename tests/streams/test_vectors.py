@@ -7,9 +7,11 @@ import pyarrow as pa
 import pytest
 
 from featurestore.compute import Served
+from featurestore.definitions import Raw
 from featurestore.events import Floats
+from featurestore.plan import compile_plan
 from streams.vectors import Scored, VectorEncoder, VectorRows, decode_vectors, halves
-from tests.featurestore.world import PLAN
+from tests.featurestore.world import PLAN, Sale
 
 
 def rows(n: int, id_characters: int = 5) -> VectorRows:
@@ -41,6 +43,16 @@ def test_records_are_bounded_and_hold_every_row_in_order(n: int, id_characters: 
     assert vectors.tobytes() == given.served.vectors.tobytes()
     assert batches[0].schema.metadata[b"tidegate.fingerprint"] == PLAN.schema.fingerprint.encode()
     assert [late for batch in batches for late in batch["late"].to_pylist()] == given.served.late.tolist()
+
+
+def test_a_pipeline_without_groups_has_rows_without_ages() -> None:
+    plan = compile_plan("plain", Sale, [Raw("amount")], 1)
+    flags = np.zeros((4, 3), dtype=np.bool_)
+    served = Served(np.arange(3.0).reshape(3, 1), np.zeros((3, 0)), *flags)
+    given = VectorRows(["a", "b", "c"], ["a", "b", "c"], np.arange(3.0), served, np.arange(3), np.arange(3))
+    (batch,) = map(decode_vectors, VectorEncoder(plan).encode(given))
+    assert batch["ages"].to_pylist() == [[], [], []]
+    assert batch["vector"].flatten().to_pylist() == [0.0, 1.0, 2.0]
 
 
 def column(batch: pa.RecordBatch, name: str) -> Floats:
