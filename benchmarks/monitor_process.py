@@ -51,6 +51,11 @@ class MonitorProcess:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def end(self) -> None:
+        """Kills it, unless it has ended."""
+        if self._process.poll() is None:
+            self.kill()
+
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         self._process.terminate()
