@@ -8,7 +8,7 @@ from rich.text import Text
 
 from streams.drift.figures import moment, number, shown
 from streams.drift.sparkline import bars, squeezed
-from streams.drift.table import STYLES, folded
+from streams.drift.table import STYLES, WIDE, folded
 from streams.drift.verdict import ORDER, ranked
 from streams.monitor.reading import Window
 from streams.monitor.records import FeatureDrift, State
@@ -16,7 +16,7 @@ from streams.monitor.records import FeatureDrift, State
 MARKS: dict[State, str] = {"ok": ".", "warn": "w", "drift": "D", "unknown": "?"}
 LEGEND = "states: . ok, w warn, D drift, ? unknown; a full bar: the line's largest PSI, 0.1 at least"
 PSI_FULL = 0.1  # a full bar is no less: what chance makes must not look like much (0.1 is often called a moderate shift)
-NAME_WIDTH = 32
+NAME_WIDTHS = (24, 36)  # in a narrow terminal, and in a wide one; longer names are folded
 OTHERS = 20  # columns for what is beside a name and its two strips: largest and newest PSI, and spaces
 
 
@@ -25,7 +25,8 @@ def print_history(console: Console, windows: Sequence[Window]) -> None:
     first, newest = windows[0].summary, windows[-1].summary
     console.print(Text.assemble((shown(newest.pipeline), "bold"), f"  {len(windows)} windows, oldest to newest:"))
     console.print(f"{moment(first.window_start)} to {moment(newest.window_end)} UTC, windows {first.window} to {newest.window}\n")
-    strip = max((console.width - NAME_WIDTH - OTHERS) // 2, 10)
+    name_width = NAME_WIDTHS[console.width >= WIDE]
+    strip = max((console.width - name_width - OTHERS) // 2, 10)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for heading in ("feature", "PSI", "states", "largest", "newest"):
         table.add_column(heading, justify="right" if heading in ("largest", "newest") else "left", no_wrap=heading != "feature")
@@ -34,7 +35,7 @@ def print_history(console: Console, windows: Sequence[Window]) -> None:
         psi = [None if row is None else row.psi for row in past]
         largest = max((value for value in psi if value is not None), default=None)
         line = Text(bars(squeezed(psi, strip), max(largest or 0.0, PSI_FULL)))
-        table.add_row(folded(shown(one.feature), NAME_WIDTH), line, states(past, strip), number(largest), number(one.psi))
+        table.add_row(folded(shown(one.feature), name_width), line, states(past, strip), number(largest), number(one.psi))
     console.print(table)
     console.print(LEGEND, style="dim")
 

@@ -28,6 +28,8 @@ MARKERS: dict[State, str] = {"ok": "o", "warn": "^", "drift": "s", "unknown": "x
 HEIGHTS: dict[State, float] = {"ok": 0.3, "warn": 0.6, "drift": 0.95, "unknown": 0.1}  # of a line in the strip: no colour needed
 MEANINGS: dict[State, str] = {"ok": "ok", "warn": "warn: once", "drift": "drift: confirmed", "unknown": "unknown: too few events"}
 LABEL_CHARACTERS = 34
+WIDTH_INCHES = 10.5
+LETTER_INCHES = 0.077  # DejaVu Sans at 9 points, on average
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: smaller, selectable, read aloud
     "svg.hashsalt": "tidegate",  # the same page from the same records
@@ -46,12 +48,22 @@ STYLE: dict[Any, Any] = {
 def feature_plot(one: FeatureDrift, windows: Sequence[Window]) -> Markup:
     """The newest window's distribution against the reference's, and PSI over the windows with what chance makes of it."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10.5, max(2.6, 0.23 * len(one.bins) + 0.75)), layout="constrained")
+        figure = _figure(max(2.6, 0.23 * len(one.bins) + 0.75), one.bins)
         bins, line = figure.subplots(1, 2, width_ratios=(5, 6))
         _bins(bins, one)
         _psi(line, of_feature(windows, one.feature))
         _window_axis(line, windows, labels=4)
         return _svg(figure, f"{one.feature}: its distribution against the reference's, and PSI over {len(windows)} windows")
+
+
+def _figure(height_inches: float, labels: Sequence[str]) -> Figure:
+    """With room for the labels on its left. Constrained layout would measure every text: three times as long for a page."""
+    room = LETTER_INCHES * max((len(_short(name)) for name in labels), default=0) + 0.35
+    made = Figure(figsize=(WIDTH_INCHES, height_inches))
+    made.subplots_adjust(
+        left=room / WIDTH_INCHES, right=0.985, bottom=0.5 / height_inches, top=1 - 0.3 / height_inches, wspace=0.16
+    )
+    return made
 
 
 def _bins(axes: Axes, one: FeatureDrift) -> None:
@@ -105,7 +117,7 @@ def _psi(axes: Axes, past: Sequence[FeatureDrift | None]) -> None:
 def strip_plot(windows: Sequence[Window], features: Sequence[str]) -> Markup:
     """Every feature's state in every window; the height of a mark says what its colour does."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10.5, 0.19 * len(features) + 0.9), layout="constrained")
+        figure = _figure(0.19 * len(features) + 0.9, features)
         axes = figure.subplots()
         for row, name in enumerate(features):
             past = of_feature(windows, name)
@@ -141,7 +153,7 @@ def decision_plot(windows: Sequence[Window]) -> Markup:
     """The share of positive decisions in each window, the same a week before where known, and the declared band."""
     told = [window.summary for window in windows]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10.5, 2.2), layout="constrained")
+        figure = _figure(2.2, [])
         axes = figure.subplots()
         places = np.arange(len(told))
         low, top = (

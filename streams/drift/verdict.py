@@ -40,7 +40,8 @@ def verdict(window: Window) -> str:
     sentences = [_of_features(features, window.summary)]
     if warned := [one.feature for one in features if one.state == "warn"]:
         sentences.append(f"{len(warned)} may drift, which one more such window would confirm: {listed(warned)}.")
-    if unknown := sum(one.state == "unknown" for one in features):
+    unknown = sum(one.state == "unknown" for one in features)
+    if 0 < unknown < len(features):
         sentences.append(f"Of {unknown} nothing can be said.")
     sentences += _of_predictions(predictions, also=any(one.state == "drift" for one in features))
     if window.summary.decision_in_band is False:
@@ -51,10 +52,11 @@ def verdict(window: Window) -> str:
 def _of_features(features: Sequence[FeatureDrift], summary: WindowSummary) -> str:
     if not features:
         return summary.why or "No feature was judged."
+    if all(one.state == "unknown" for one in features):
+        return "No feature could be judged."
     drifting = [one.feature for one in features if one.state == "drift"]
     if not drifting:
-        unknown = all(one.state == "unknown" for one in features)
-        return f"None of {len(features)} features could be judged." if unknown else f"None of {len(features)} features drifts."
+        return f"No drift in {len(features)} features."
     verb = "drifts" if len(drifting) == 1 else "drift"
     return f"{len(drifting)} of {len(features)} features {verb}: {listed(drifting)}."
 

@@ -4,78 +4,18 @@ Two features shift and the predictions with them, a category is renamed, a featu
 are drawn, binned by the reference's quantiles, and judged by the formulas of docs/topics.md; the same in every call.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from streams.monitor.reading import DriftLog, whole_windows
 from streams.monitor.records import Check, FeatureDrift, FeatureSkew, Feed, SkewReport, State, WindowSummary
+from tests.streams.drift_columns import TURN, Column, M, N, Reference, columns, measured, names
 
-Floats = NDArray[np.float64]
 START, HOUR = 1_777_852_800.0, 3600.0  # 2026-05-04 00:00 UTC; a window an hour
-N, M, TURN = 1_000, 20_000, 25
-COUNTRIES = ("DE", "FR", "IT", "ES", "NL", "PL", "US", "GB")
-MERCHANTS = ("grocery", "fuel", "restaurants", "travel", "electronics", "gambling", "clothing")
-PREDICTIONS = ("prediction.score", "prediction.decision", "prediction.confidence")
-
-
-def names() -> list[str]:
-    """The columns: raw fields, then aggregates over windows."""
-    raw = ["amount", "distance_km", "device_age_days", "merchant_category", "country", "hour"]
-    user = [f"payment_by_user.amount.{kind}.{w}" for w in ("5m", "1h", "24h") for kind in ("mean", "std", "max")]
-    user += [f"payment_by_user.count.{w}" for w in ("5m", "1h", "24h")]
-    shop = [f"payment_by_merchant.amount.{kind}.{w}" for w in ("1h", "24h") for kind in ("mean", "std", "max")]
-    shop += [f"payment_by_merchant.count.{w}" for w in ("1h", "24h")]
-    return [
-        *raw,
-        *user,
-        *shop,
-        "refund_by_user.count.24h",
-        "refund_by_user.amount.mean.24h",
-        "seconds_since_last",
-        "weather.rain_mm",
-    ]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One feature: how its values come, and its bins."""
-
-    name: str
-    categories: Sequence[str] = ()
-    shift: float = 0.0  # in standard deviations, from TURN on
-    missing: float = 0.002  # from TURN + 3 on
-    renamed: bool = False
-    decay: float = 0.55  # each category is so many times as frequent as the one before
-    wander: float = 0.0  # of the mean, from window to window, AR(1) with phi = 0.9
-
-    def draw(self, dice: np.random.Generator, count: int, window: int, mean: float) -> Floats:
-        """Values, NaN where missing; of a category its number, -1 where the reference has none such."""
-        turned = window >= TURN
-        if self.categories:
-            weights = (self.decay * (1.4 if turned and self.shift else 1.0)) ** np.arange(len(self.categories))
-            drawn = dice.choice(len(weights), count, p=weights / weights.sum()).astype(float)
-            return np.where((drawn == 1) & self.renamed & turned, -1.0, drawn)
-        values = np.exp(0.8 * (dice.standard_normal(count) + mean + self.shift * turned)) * 20
-        values[dice.random(count) < (self.missing if window >= TURN + 3 else 0.002)] = np.nan
-        return values
-
-
-def columns() -> list[Column]:
-    special = {
-        "amount": Column("amount", shift=0.5),
-        "distance_km": Column("distance_km", shift=0.35),
-        "device_age_days": Column("device_age_days", missing=0.4),
-        "merchant_category": Column("merchant_category", MERCHANTS, renamed=True),
-        "country": Column("country", COUNTRIES),
-        "prediction.score": Column("prediction.score", shift=0.3),
-        "prediction.decision": Column("prediction.decision", ("no", "yes"), shift=0.3, decay=0.032),
-    }
-    wandering = {name: Column(name, wander=0.045) for name in names() if "24h" in name}
-    return [(special | wandering).get(name, Column(name)) for name in [*names(), *PREDICTIONS]]
 
 
 @dataclass
@@ -90,7 +30,7 @@ class World:
 
     def records(self) -> Iterator[FeatureDrift | WindowSummary | SkewReport]:
         dice, made = np.random.default_rng(self.seed), columns()
-        references = {column.name: column.draw(dice, M, 0, 0.0) for column in made}
+        references = {column.name: Reference.of(column, column.draw(dice, M, 0, 0.0)) for column in made}
         means = dict.fromkeys(references, 0.0)
         for window in range(self.windows):
             rows = []
@@ -179,57 +119,20 @@ class World:
             decision_rate_last_week=None,
             decision_band=(0.01, 0.04),
             decision_in_band=0.01 <= rate <= 0.04,
-            quality_score=1 - (2 * turned) / 68,
+            quality_score=sum(check.passed is True for check in checks(turned))
+            / sum(check.passed is not None for check in checks(turned)),
             checks=checks(turned),
             feeds=feeds(turned),
         )
 
 
-def measured(column: Column, reference: Floats, values: Floats) -> dict[str, object]:
-    """Bins, counts and statistics of one column in one window."""
-    if column.categories:
-        labels = [*column.categories, "other", "missing"]
-        counts, base = (
-            np.append(np.bincount(v[v >= 0].astype(int), minlength=len(labels) - 2), [(v < 0).sum(), 0])
-            for v in (values, reference)
-        )
-        unseen: float | None = float(np.mean(values < 0))
-    else:
-        edges = np.nanquantile(reference, np.linspace(0.1, 0.9, 9))
-        labels = [
-            f"below {edges[0]:.4g}",
-            *(f"{a:.4g} to {b:.4g}" for a, b in pairwise(edges)),
-            f"{edges[-1]:.4g} and more",
-            "missing",
-        ]
-        counts, base = (
-            np.append(np.bincount(np.searchsorted(edges, v[~np.isnan(v)], "right"), minlength=10), np.isnan(v).sum())
-            for v in (values, reference)
-        )
-        unseen = None
-    effective = N / 4 if column.wander else float(N)
-    q, p = (np.asarray(c) + 0.5 for c in (counts, base))
-    q, p = q / q.sum(), p / p.sum()
-    psi, scale = float(np.sum((q - p) * np.log(q / p))), 1 / effective + 1 / M
-    excess = psi - (len(labels) - 1) * scale
-    middle = (p + q) / 2
-    divergence = float(np.sum(p * np.log2(p / middle) + q * np.log2(q / middle)) / 2)
-    return {
-        "effective_n": effective,
-        "psi": psi,
-        "psi_excess": excess,
-        "js_distance": divergence**0.5,
-        "wasserstein": None if column.categories else float(abs(np.cumsum(q - p)).sum() / 3),
-        "p": float(stats.chi2.sf(psi / scale, len(labels) - 1)),
-        "minimum_detectable_shift": None if column.categories else 5.5 / effective**0.5,
-        "missing_ratio": float(np.mean(np.isnan(values))),
-        "unseen_ratio": unseen,
-        "below_ratio": None if column.categories else float(np.mean(values < np.nanmin(reference))),
-        "above_ratio": None if column.categories else float(np.mean(values > np.nanmax(reference))),
-        "bins": labels,
-        "counts": counts.tolist(),
-        "reference_counts": base.tolist(),
-    }
+@cache
+def log(windows: int = 40) -> DriftLog:
+    """The whole world as it is read back from its topic."""
+    records = list(World(windows=windows).records())
+    skew = records[-1]
+    assert isinstance(skew, SkewReport)
+    return DriftLog(whole_windows(records, from_the_first=True), skew)
 
 
 def checks(turned: bool) -> list[Check]:
