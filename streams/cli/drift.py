@@ -96,6 +96,8 @@ def table(
     Columns: the reference's distribution and the window's over the same bins, PSI and its excess over what chance makes, q, the
     smallest shift that the window would have shown (sees), the share that is missing, state and severity.
     """
+    if window is not None and last is not None:
+        raise click.UsageError("--window is one window, --last are many; give one of them")
     with told_plainly():
         found = _read(pipeline, last or (CONTEXT_WINDOWS if feature else 1), window)
         if as_json:
@@ -164,7 +166,10 @@ def report(pipeline: str, file: Path, last: int | str) -> None:
         page = _page()
         found = _read(pipeline, last)
         text = page(found, datetime.now(UTC).timestamp())
-    file.write_text(text, encoding="utf-8")
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
     click.echo(f"{file}: {len(found.windows):,} windows of {found.latest.summary.pipeline}, {len(text) / 1e6:.1f} MB")
 
 

@@ -1,6 +1,7 @@
 """Many windows in the terminal: of each feature its PSI and state, window by window."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from rich.console import Console
 from rich.table import Table
@@ -43,6 +44,19 @@ def print_history(console: Console, windows: Sequence[Window]) -> None:
 def of_feature(windows: Sequence[Window], feature: str) -> list[FeatureDrift | None]:
     """One feature's record of each window; None where a window has none, as before the feature was declared."""
     return [next((one for one in window.features if one.feature == feature), None) for window in windows]
+
+
+def columns(windows: Sequence[Window], most: int) -> list[Sequence[Window]]:
+    """The windows in at most so many parts, in order, of as equal lengths as can be."""
+    parts = min(len(windows), most)
+    edges = [round(place * len(windows) / parts) for place in range(parts + 1)] if parts else [0]
+    return [windows[start:end] for start, end in pairwise(edges)]
+
+
+def worst(windows: Sequence[Window], feature: str) -> FeatureDrift | None:
+    """A feature's record of the windows that concerns most: by state, then PSI; None where none has it."""
+    there = [one for one in of_feature(windows, feature) if one is not None]
+    return min(there, key=lambda one: (ORDER.index(one.state), -(one.psi or 0.0)), default=None)
 
 
 def states(past: Sequence[FeatureDrift | None], most: int) -> Text:

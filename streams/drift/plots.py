@@ -3,8 +3,6 @@
 Colours are after Okabe and Ito's, which colour-blind people can tell apart; states differ in shape or height too.
 """
 
-import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from streams.drift.figures import moment, shown
-from streams.drift.history import of_feature
+from streams.drift.history import columns, worst
 from streams.drift.null import chance
 from streams.drift.sparkline import shares
+from streams.drift.svg import svg
 from streams.monitor.reading import Window
 from streams.monitor.records import FeatureDrift, State
 
@@ -28,6 +27,7 @@ MARKERS: dict[State, str] = {"ok": "o", "warn": "^", "drift": "s", "unknown": "x
 HEIGHTS: dict[State, float] = {"ok": 0.3, "warn": 0.6, "drift": 0.95, "unknown": 0.1}  # of a line in the strip: no colour needed
 MEANINGS: dict[State, str] = {"ok": "ok", "warn": "warn: once", "drift": "drift: confirmed", "unknown": "unknown: too few events"}
 LABEL_CHARACTERS = 34
+COLUMNS_MAX = 100  # of windows over time: more could not be told apart, and fifty features would weigh 2 MB and more
 WIDTH_INCHES = 10.5
 LETTER_INCHES = 0.077  # DejaVu Sans at 9 points, on average
 STYLE: dict[Any, Any] = {
@@ -51,9 +51,10 @@ def feature_plot(one: FeatureDrift, windows: Sequence[Window]) -> Markup:
         figure = _figure(max(2.6, 0.23 * len(one.bins) + 0.75), one.bins)
         bins, line = figure.subplots(1, 2, width_ratios=(5, 6))
         _bins(bins, one)
-        _psi(line, of_feature(windows, one.feature))
-        _window_axis(line, windows, labels=4)
-        return _svg(figure, f"{one.feature}: its distribution against the reference's, and PSI over {len(windows)} windows")
+        parts = columns(windows, COLUMNS_MAX)
+        _psi(line, [worst(part, one.feature) for part in parts])
+        _window_axis(line, parts, labels=4)
+        return svg(figure, f"{one.feature}: its distribution against the reference's, and PSI over {len(windows)} windows")
 
 
 def _figure(height_inches: float, labels: Sequence[str]) -> Figure:
@@ -82,7 +83,7 @@ def _bins(axes: Axes, one: FeatureDrift) -> None:
     axes.set_yticks(places, [_short(name) for name in one.bins])
     axes.invert_yaxis()
     axes.set_xlabel("share of events, %")
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, borderaxespad=0.2)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
     _bare(axes, grid="x")
 
 
@@ -91,8 +92,8 @@ def _psi(axes: Axes, past: Sequence[FeatureDrift | None]) -> None:
     places = np.arange(len(past))
     high = np.array([np.nan if one is None else one.high for one in expected])
     alarm = np.array([np.nan if one is None else one.alarm for one in expected])
-    axes.fill_between(places, 0, high, step="mid", color=FAINT, linewidth=0, label="chance alone: 99 of 100 windows")
-    axes.step(places, alarm, where="mid", color=INK, linewidth=0.9, linestyle="--", label="an alarm takes more")
+    axes.fill_between(places, 0, high, color=FAINT, linewidth=0, label="chance alone, 99 % of windows")
+    axes.plot(places, alarm, color=INK, linewidth=0.9, linestyle="--", label="alarm above")
     psi = np.array([np.nan if one is None or one.psi is None else one.psi for one in past])
     axes.plot(places, psi, color="#5d666e", linewidth=0.8)
     for state, marker in MARKERS.items():
@@ -104,12 +105,14 @@ def _psi(axes: Axes, past: Sequence[FeatureDrift | None]) -> None:
     axes.set_ylabel("PSI")
     axes.legend(
         frameon=False,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=5,
+        loc="lower right",
+        bbox_to_anchor=(1.01, 1.0),
+        ncols=6,
+        fontsize=8,
         borderaxespad=0.2,
-        columnspacing=1.0,
+        columnspacing=0.9,
         handletextpad=0.4,
+        handlelength=1.6,
     )
     _bare(axes, grid="y")
 
@@ -119,8 +122,9 @@ def strip_plot(windows: Sequence[Window], features: Sequence[str]) -> Markup:
     with mpl.rc_context(STYLE):
         figure = _figure(0.19 * len(features) + 0.9, features)
         axes = figure.subplots()
+        parts = columns(windows, COLUMNS_MAX)
         for row, name in enumerate(features):
-            past = of_feature(windows, name)
+            past = [worst(part, name) for part in parts]
             for state, height in HEIGHTS.items():
                 axes.broken_barh(
                     _runs([one is not None and one.state == state for one in past]),
@@ -134,9 +138,9 @@ def strip_plot(windows: Sequence[Window], features: Sequence[str]) -> Markup:
         axes.set_yticks(range(len(features)), [_short(name) for name in features])
         axes.set_ylim(len(features) - 0.5, -0.6)
         axes.tick_params(axis="y", length=0)
-        _window_axis(axes, windows)
+        _window_axis(axes, parts)
         _bare(axes, grid=None)
-        return _svg(figure, f"The state of each of {len(features)} features in {len(windows)} windows")
+        return svg(figure, f"The state of each of {len(features)} features in {len(windows)} windows")
 
 
 def _runs(there: Sequence[bool]) -> list[tuple[float, float]]:
@@ -176,22 +180,23 @@ def decision_plot(windows: Sequence[Window]) -> Markup:
         axes.set_ylabel("positive, %")
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, borderaxespad=0.2)
-        _window_axis(axes, windows)
+        _window_axis(axes, columns(windows, len(windows)))
         _bare(axes, grid="y")
-        return _svg(figure, f"The share of positive decisions in {len(told)} windows")
+        return svg(figure, f"The share of positive decisions in {len(told)} windows")
 
 
 def _percent(values: Sequence[float | None]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     return np.array([np.nan if value is None else 100 * value for value in values])
 
 
-def _window_axis(axes: Axes, windows: Sequence[Window], labels: int = 8) -> None:
+def _window_axis(axes: Axes, parts: Sequence[Sequence[Window]], labels: int = 8) -> None:
     """One step a window, labelled by when it began: windows of a number of events are not evenly spaced in time."""
-    axes.set_xlim(-0.6, len(windows) - 0.4)
+    axes.set_xlim(-0.6, len(parts) - 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=labels, integer=True))
-    places = [place for place in (int(tick) for tick in axes.get_xticks()) if 0 <= place < len(windows)]
-    axes.set_xticks(places, [moment(windows[place].summary.window_start)[5:] for place in places])
-    axes.set_xlabel("start of the window, UTC")
+    places = [place for place in (int(tick) for tick in axes.get_xticks()) if 0 <= place < len(parts)]
+    axes.set_xticks(places, [moment(parts[place][0].summary.window_start)[5:] for place in places])
+    most = max(map(len, parts), default=1)
+    axes.set_xlabel("start of the window, UTC" + (f"; each mark the worst of up to {most}" if most > 1 else ""))
 
 
 def _bare(axes: Axes, grid: str | None) -> None:
@@ -204,21 +209,3 @@ def _bare(axes: Axes, grid: str | None) -> None:
 def _short(name: str) -> str:
     clean = shown(name)
     return clean if len(clean) <= LABEL_CHARACTERS else f"{clean[: LABEL_CHARACTERS // 2]}…{clean[-LABEL_CHARACTERS // 2 + 1 :]}"
-
-
-def _svg(figure: Figure, label: str) -> Markup:
-    """The figure as one <svg> element, named for who cannot see it, as wide as its place."""
-    out = io.StringIO()
-    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = out.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r'<g id="[^"]*">', "<g>", text)  # nothing refers to a group, and ids must be unique on a page
-    text = re.sub(r' (?:d|x|y|transform)="[^"]*"', _rounded, text)
-    head, rest = text.split(">", 1)
-    head = re.sub(r' (width|height)="[^"]*pt"', "", head)
-    return Markup(head) + Markup(' role="img" aria-label="{}">').format(shown(label)) + Markup(re.sub(r">\s+<", "><", rest))
-
-
-def _rounded(attribute: re.Match[str]) -> str:
-    """Coordinates to a tenth of a point, which nobody sees: a third of the page's weight."""
-    return re.sub(r"\d+\.\d\d+", lambda found: f"{float(found[0]):.1f}", attribute[0])

@@ -11,9 +11,9 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from streams.monitor.reading import DriftLog, whole_windows
+from streams.monitor.reading import DriftLog, Window, whole_windows
 from streams.monitor.records import Check, FeatureDrift, FeatureSkew, Feed, SkewReport, State, WindowSummary
-from tests.streams.drift_columns import TURN, Column, M, N, Reference, columns, measured, names
+from tests.streams.drift_columns import PREDICTIONS, TURN, Column, M, N, Reference, columns, measured, names
 
 START, HOUR = 1_777_852_800.0, 3600.0  # 2026-05-04 00:00 UTC; a window an hour
 
@@ -133,6 +133,14 @@ def log(windows: int = 40) -> DriftLog:
     skew = records[-1]
     assert isinstance(skew, SkewReport)
     return DriftLog(whole_windows(records, from_the_first=True), skew)
+
+
+def example() -> DriftLog:
+    """The world with some of its features only, as docs/reading-drift.md shows it."""
+    raw = {"amount", "distance_km", "device_age_days", "merchant_category", "country"}
+    kept = raw | {"payment_by_user.amount.mean.24h", *PREDICTIONS}
+    windows = (Window(one.summary, tuple(f for f in one.features if f.feature in kept)) for one in log().windows)
+    return DriftLog(tuple(windows), log().skew)
 
 
 def checks(turned: bool) -> list[Check]:

@@ -1,13 +1,19 @@
 """The page: one file that needs nothing else, says what the records say, and takes nothing from them as markup."""
 
 import re
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from streams.cli import main
+from streams.drift.history import columns, worst
 from streams.drift.null import chance
 from streams.drift.page import page
+from streams.drift.plots import COLUMNS_MAX
 from streams.monitor.reading import DriftLog, Window
 from tests.streams.drift_world import log, names
 from tests.streams.test_drift_table import feature, unknown
@@ -159,17 +165,38 @@ def test_what_cannot_be_said_is_a_dash_and_an_empty_window_a_page() -> None:
     assert "100 events are too few" in empty
 
 
-def bytes_of(features: int) -> int:
-    """Of a page on which so many features drift, each with its plots over 40 windows."""
-    first = log().latest.features[0]
-    made = [msgspec.structs.replace(first, feature=f"{place}_of_the_features", state="drift") for place in range(features)]
-    wide = tuple(Window(one.summary, tuple(made)) for one in log().windows)
+def bytes_of(features: int, windows: int) -> int:
+    """Of a page on which so many features drift, in and out of drift over so many windows."""
+    first, states = log().latest.features[0], ("drift", "ok", "warn")
+    made = [
+        tuple(
+            msgspec.structs.replace(first, feature=f"{place}_of_the_features", state=states[turn % 3])
+            for place in range(features)
+        )
+        for turn in range(windows)
+    ]
+    wide = tuple(Window(log().latest.summary, one) for one in reversed(made))
     return len(page(DriftLog(wide, None), MADE).encode())
 
 
 def test_fifty_features_that_all_drift_stay_under_two_megabytes() -> None:
-    few, more = bytes_of(2), bytes_of(6)
-    assert few + 48 * (more - few) / 4 < 1_900_000
+    few, more = bytes_of(1, COLUMNS_MAX), bytes_of(3, COLUMNS_MAX)
+    assert few + 49 * (more - few) / 2 < 2_000_000
+
+
+def test_of_more_windows_than_columns_each_column_is_the_worst_of_some() -> None:
+    windows = log().windows
+    parts = columns(windows, 7)
+    assert [one for part in parts for one in part] == list(windows)
+    assert {len(part) for part in parts} == {5, 6}
+    assert columns(windows, 100) == [(one,) for one in windows]
+    found = worst(windows[20:27], "amount")
+    assert found is not None
+    assert (found.state, found.window) == ("drift", "000026")
+    assert worst(windows, "no such") is None
+    assert "each mark the worst of up to 2" in page(
+        DriftLog(tuple(Window(one.summary, (feature(),)) for one in windows * 3), None), MADE
+    )
 
 
 def test_model_versions_are_told_with_their_begin() -> None:
@@ -186,3 +213,15 @@ def test_chance_alone_stays_below_its_line_about_as_often_as_it_says() -> None:
     assert 0 <= above / len(found) < 0.03
     assert all(expected is not None and expected.alarm >= expected.high > expected.mean > 0 for _, expected in found)
     assert chance(unknown()) is None
+
+
+@pytest.mark.parametrize("library", ["matplotlib", "jinja2"])
+def test_without_the_libraries_of_pages_the_error_names_what_installs_them(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("page", "plots"):
+        monkeypatch.delitem(sys.modules, f"streams.drift.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)  # as if it were not installed
+    found = CliRunner().invoke(main, ["drift", "report", "pipeline.py", str(tmp_path / "drift.html")])
+    expected = f"Error: a page needs {library}, which is not installed; run: pip install 'tidegate[reports]'\n"
+    assert (found.exit_code, found.output) == (1, expected)
