@@ -78,7 +78,7 @@ Examples:
   tidegate drift pipeline.py
   tidegate drift pipeline.py --last 7d
   tidegate drift pipeline.py --feature payment_by_user.count.1h --window 000042
-  tidegate drift pipeline.py --json | jq 'select(.state == "drift").feature'
+  tidegate drift pipeline.py --json | jq -r 'select(.kind == "feature" and .state == "drift").feature'
   tidegate drift pipeline.py --check || echo 'somebody should look'"""
 )
 @click.argument("pipeline")
