@@ -8,7 +8,7 @@ import numpy as np
 
 from monitors.drift import bins, window
 from monitors.drift.detectable import detectable_category, detectable_number
-from monitors.drift.null import CHUNK_EVENTS_MIN, chunk_events, chunk_starts, fit_null
+from monitors.drift.null import CHUNK_EVENTS_MIN, PARTS, chunk_events, chunk_starts, fit_null
 from monitors.drift.profile import CONFIDENCE, DECISION, SCORE, FeatureProfile, Profile
 from monitors.drift.statistics import Counts, Floats
 
@@ -95,10 +95,12 @@ def _number(column: Column, chunks: Floats, features: int) -> FeatureProfile:
     known = ordered[np.isfinite(ordered)]
     edges = bins.number_edges(known)
     counts = bins.chunk_counts(ordered[None, :], np.array(edges))[0]
-    chunks = np.sort(chunks, axis=1)
-    null = fit_null(bins.chunk_counts(chunks, np.array(edges)), counts)
+    parts = bins.chunk_counts(np.sort(chunks.reshape(len(chunks) * PARTS, chunks.shape[1] // PARTS), axis=1), np.array(edges))
+    null = fit_null(parts.reshape(len(chunks), PARTS, len(counts)), counts)
     mean, sd = _moments(known)
-    detectable = None if null is None or sd is None else detectable_number(chunks, edges, sd, counts, null, features)
+    detectable = (
+        None if null is None or sd is None else detectable_number(np.sort(chunks, axis=1), edges, sd, counts, null, features)
+    )
     return FeatureProfile(
         name=column.name,
         kind="number",
@@ -129,9 +131,9 @@ def _category(column: Column, chunks: Floats, features: int) -> FeatureProfile:
     found, _ = bins.Categories(codes, seen).find(column.values)
     counts = np.bincount(found, minlength=width)
     held, _ = bins.Categories(codes, seen).find(chunks.ravel())
-    rows = np.repeat(np.arange(len(chunks)), chunks.shape[1])
-    held_counts = np.bincount(rows * width + held, minlength=len(chunks) * width).reshape(len(chunks), width)
-    null = fit_null(held_counts, counts)
+    places = np.arange(len(held)) // (max(chunks.shape[1], PARTS) // PARTS) * width + held
+    parts = np.bincount(places, minlength=len(chunks) * PARTS * width).reshape(len(chunks), PARTS, width)
+    null = fit_null(parts, counts)
     return FeatureProfile(
         name=column.name,
         kind="category",
@@ -140,7 +142,7 @@ def _category(column: Column, chunks: Floats, features: int) -> FeatureProfile:
         labels=bins.category_labels(codes, column.texts),
         counts=counts.tolist(),
         null=null,
-        detectable=None if null is None else detectable_category(held_counts, counts, null, features),
+        detectable=None if null is None else detectable_category(parts.sum(axis=1), counts, null, features),
     )
 
 
