@@ -1,6 +1,6 @@
 """Makes the reference profile of a trained model from its rows. Same rows, same bytes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -53,21 +53,14 @@ def build_profile(
     ``predictions`` (v, 3): score, decision and confidence of the validation rows, in order. ``texts``: by category column, the
     text of each code that is known.
     """
-    texts = texts or {}
-    columns = [
-        Column(name, kind, np.ascontiguousarray(matrix[:, i]), texts.get(name, {}))
-        for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
-    ]
-    predicted = [
-        Column(name, kind, np.ascontiguousarray(predictions[:, i]), texts.get(name, {}))
-        for i, (name, kind) in enumerate(_PREDICTED)
-    ]
-    chosen = _events(columns, times, windows)
+    vector = _columns(matrix, zip(names, kinds, strict=True), texts or {})
+    columns = [*vector, *_columns(predictions, _PREDICTED, texts or {})]
+    chosen = _events(vector, times, windows)
     made = []
-    for done, column in enumerate([*columns, *predicted]):
-        made.append(profile_column(column, chosen, len(columns) + len(predicted)))
+    for done, column in enumerate(columns, 1):
+        made.append(profile_column(column, chosen, len(columns)))
         if progress is not None:
-            progress(done + 1, len(columns) + len(predicted))
+            progress(done, len(columns))
     return Profile(
         features=made,
         window_events=chosen if windows.seconds is None else None,
@@ -80,6 +73,10 @@ def build_profile(
             name: None if value is None or not np.isfinite(value) else float(value) for name, value in (metrics or {}).items()
         },
     )
+
+
+def _columns(matrix: Floats, named: Iterable[tuple[str, Kind]], texts: Mapping[str, Mapping[float, str]]) -> list[Column]:
+    return [Column(name, kind, np.ascontiguousarray(matrix[:, i]), texts.get(name, {})) for i, (name, kind) in enumerate(named)]
 
 
 def profile_column(column: Column, wanted: int, features: int) -> FeatureProfile:
