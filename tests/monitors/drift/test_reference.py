@@ -93,7 +93,7 @@ def test_larger_windows_see_smaller_shifts_down_to_what_the_rule_lets_pass() -> 
     assert shifts == sorted(shifts, reverse=True)
     assert feature.detectable is not None
     assert shifts[0] == pytest.approx(2 * shifts[1], rel=0.02)
-    assert shifts[-1] == feature.detectable.floor == pytest.approx(0.145, rel=0.1)  # PSI 0.02 is 0.147 sd of a normal in deciles
+    assert shifts[-1] == feature.detectable.floor == pytest.approx(0.145, rel=0.1)  # PSI 0.02 is 0.145 sd of a normal in deciles
 
 
 def test_a_shift_in_memory_must_be_larger_to_be_seen() -> None:
