@@ -1,17 +1,22 @@
 """What a comparison takes and how it counts: entities by hash, small groups whole, bits against a billionth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore import offline
+from featurestore.compute import Served, Touch, fill_ratios, serve_group
 from featurestore.definitions import Count, Mean, On, Ratio, Raw
 from featurestore.events import EventBatch, Source
 from featurestore.plan import FeaturePlan, compile_plan
 from streams.errors import SkewUnknown
 from streams.monitor.skew_counts import by_column, columns_of, count_skew, mismatched
+from streams.monitor.skew_order import Met, explained
 from streams.monitor.skew_sample import EntitySample
+from streams.monitor.skew_vectors import place_of
 from tests.featurestore.world import START, Refund, Sale
 
 USERS, SHOPS = "sale_by_user", "refund_by_shop"
@@ -110,7 +115,8 @@ def test_a_mismatch_is_more_than_a_billionth_or_a_missing_value() -> None:
     again = np.array([[one, 1.0001, np.nan, 1.0, -0.0, np.inf, -np.inf, 2e-300]])
     assert mismatched(served, again)[0].tolist() == [False, True, False, True, False, False, True, True]
     names = [f"f{i}" for i in range(8)]
-    found = count_skew(names, served, again, np.ones((1, 8), dtype=bool), {"f7": "why"})
+    whole, no = np.ones((1, 8), dtype=bool), np.zeros((1, 8), dtype=bool)
+    found = count_skew(names, served, again, whole, no, {"f7": "why"})
     assert [(each.mismatches, each.differing) for each in found] == [
         (0, 1),
         (1, 1),
@@ -122,7 +128,8 @@ def test_a_mismatch_is_more_than_a_billionth_or_a_missing_value() -> None:
         (0, 0),
     ]
     assert (found[7].ratio, found[7].why) == (None, "why")
-    (nothing, *_) = count_skew(names, served, again, np.zeros((1, 8), dtype=bool), {})
+    assert [(each.mismatches, each.by_order) for each in count_skew(names, served, again, whole, whole, {})][1] == (0, 1)
+    (nothing, *_) = count_skew(names, served, again, no, no, {})
     assert (nothing.compared, nothing.ratio) == (0, None)
     assert nothing.why
 
@@ -131,6 +138,45 @@ def test_a_mismatch_is_more_than_a_billionth_or_a_missing_value() -> None:
 def test_the_same_bits_are_never_a_mismatch(values: list[float]) -> None:
     matrix = np.array([values])
     assert not mismatched(matrix, matrix.copy()).any()
+
+
+def as_it_arrives(given: list[EventBatch]) -> Served:
+    """What is served when events are taken in order of arrival; the rows as `given` has them, refunds' too."""
+    order = np.argsort(np.concatenate([batch.ingested for batch in given]), kind="stable")
+    times = np.concatenate([batch.times for batch in given])
+    served = Served.unfilled(len(times), PLAN)
+    for reads in PLAN.reads:
+        met = Met.of(PLAN, reads, given)
+        states = np.tile(reads.group.empty, (met.writers.max() + 1, 1))
+        serve_group(
+            PLAN, reads, states, Touch(met.readers[order], met.writers[order], met.contributions[order]), times[order], served
+        )
+    fill_ratios(PLAN, served.vectors)
+    return served.take(np.argsort(order))
+
+
+def test_what_the_order_of_arrival_explains_is_told_from_what_it_does_not() -> None:
+    """Refunds arrive some seconds after sales of later times; a served value that nothing explains is not explained."""
+    given = [
+        replace(batch, ingested=batch.times + (4.0 if batch.event is Refund else 0.0)) for batch in batches(users=40, n=2_000)
+    ]
+    sales = np.concatenate([np.full(len(batch), batch.event is Sale) for batch in given])
+    served = as_it_arrives(given).vectors[sales]
+    served[:, PLAN.schema.names.index("amount")] = np.concatenate([b.numbers("amount") for b in given if b.event is Sale])
+    places = np.concatenate([place_of(batch.partitions, batch.offsets) for batch in given if batch.event is Sale])
+    again = np.array([*whole(PLAN, given).values()])
+    wrong = mismatched(served, again)
+    names = np.array(PLAN.schema.names)
+    assert set(names[wrong.any(axis=0)]) == {f"{SHOPS}.count.10m", "per_refund"}
+    assert wrong.any(axis=1).mean() > 0.5
+    assert np.array_equal(explained(PLAN, given, places, served, wrong), wrong)
+    of_shops, of_users = PLAN.schema.names.index(f"{SHOPS}.count.10m"), PLAN.schema.names.index(f"{USERS}.count.1m")
+    served[100, of_shops] += 1_000  # no order gives that
+    served[200, of_users] += 1  # its own partition's order is known
+    found = explained(PLAN, given, places, served, mismatched(served, again))
+    assert not found[100, of_shops]
+    assert not found[200, of_users]
+    assert found[:100].sum() == wrong[:100].sum()
 
 
 def test_what_is_said_of_a_group_is_said_of_its_features_and_their_ratios() -> None:
