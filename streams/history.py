@@ -25,7 +25,6 @@ from streams.errors import DeadLettersError
 from streams.partition_reader import read_partition
 from streams.records import record_id
 from streams.topic_facts import TopicFacts
-from streams.training import needed_events
 
 CHUNK_RECORDS = 10_000
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
@@ -81,6 +80,11 @@ async def read_kafka(
 
 def _between(batch: EventBatch, first: float, last: float) -> EventBatch:
     return picked(batch, (batch.times >= first) & (batch.times < last))
+
+
+def needed_events(pipeline: Pipeline, plan: FeaturePlan) -> list[type[Event]]:
+    """The kinds of events that a history must have: what features are computed from, and labels."""
+    return list(dict.fromkeys([*plan.history_events, pipeline.label.event]))
 
 
 async def read_topics(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from streams.monitor.records import SkewReport
 
 ORDER = (
-    "Workers meet events of several topics and partitions in the order of their arrival, here they are taken in order of event\n"
-    "time: a few mismatches of windowed features are due to that. docs/quality.md says what to look for."
+    "by order: right for the order in which the worker met events of several topics and partitions; in order of event time, as\n"
+    "training takes them, it is another value. The faster a backlog is worked off, the more there are. See docs/quality.md."
 )
 
 
@@ -74,15 +74,24 @@ def show(report: "SkewReport", console: Console) -> None:
     stretch = f"{report.events:,} vectors of {start} to {end} (UTC), {report.share:.1%} of the entities"
     console.print(f"{report.pipeline}: {stretch}", soft_wrap=True, highlight=False)
     table = Table(
-        "feature", *(Column(name, justify="right") for name in ("compared", "mismatches", "ratio", "other bits")), box=None
+        "feature",
+        *(Column(name, justify="right") for name in ("compared", "mismatches", "ratio", "by order", "other bits")),
+        box=None,
     )
     for one in sorted(report.features, key=lambda one: -(one.ratio or 0.0)):
         if one.ratio is not None:
-            table.add_row(one.feature, f"{one.compared:,}", f"{one.mismatches:,}", f"{one.ratio:.2%}", f"{one.differing:,}")
+            table.add_row(
+                one.feature,
+                f"{one.compared:,}",
+                f"{one.mismatches:,}",
+                f"{one.ratio:.2%}",
+                f"{one.by_order:,}",
+                f"{one.differing:,}",
+            )
     console.print(table)
     for line in _left_out(report):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    if any(one.mismatches for one in report.features):
+    if any(one.by_order for one in report.features):
         console.print(ORDER, highlight=False)
 
 

@@ -90,14 +90,16 @@ class WindowSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
 class FeatureSkew(msgspec.Struct, frozen=True, kw_only=True):
     """How often one feature, computed again offline, differs from what was served: ``mismatches`` of ``compared`` values.
 
-    A mismatch: one is missing and the other not, or they lie more than a billionth apart. ``differing`` counts every difference
-    of a bit. ``why`` says why nothing was compared.
+    A mismatch: one is missing and the other not, or they lie more than a billionth apart, and the order in which events arrived
+    does not explain it; ``by_order`` counts those that it does, ``differing`` every difference of a bit. ``why`` says why nothing
+    was compared.
     """
 
     feature: str
     compared: int
     mismatches: int
     ratio: float | None
+    by_order: int = 0
     differing: int = 0
     why: str | None = None
 

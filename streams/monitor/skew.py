@@ -1,8 +1,8 @@
 """Train/serve skew on live traffic: vectors that workers served against the same computed offline, as for training.
 
 The history is Kafka's, the kernel training's, the order the reference order (event time, topic, partition, offset). A worker that
-reads several topics, or partitions, meets events in another order than that by what happens to arrive first, so a few values
-differ where two events of one entity lie close together; a changed definition makes a feature differ in most.
+reads several topics, or partitions, meets events as they arrive: values that differ for that alone are counted apart
+(skew_order.py).
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,8 @@ from scorer.pipeline import Pipeline
 from streams.audit import fills, read_acts
 from streams.history import Progress, read_kafka, with_letters
 from streams.monitor.records import SkewReport
-from streams.monitor.skew_counts import by_column, columns_of, count_skew
+from streams.monitor.skew_counts import by_column, columns_of, count_skew, mismatched
+from streams.monitor.skew_order import explained
 from streams.monitor.skew_sample import EntitySample
 from streams.monitor.skew_vectors import ServedVectors, newest_served, place_of, read_served
 from streams.partition_reader import first_records
@@ -69,7 +70,7 @@ async def measure(question: Question, progress: Progress = lambda *_: None) -> S
     progress("computing features", 1, 1)
     fingerprint, skew = question.plan.schema.fingerprint, question.pipeline.future_skew_seconds
     served = await read_served(servers, name, fingerprint, between, skew, computed.places)
-    return _report(question, between, computed, served, skipped)
+    return _report(question, between, computed, served, sample, skipped)
 
 
 async def _without_history(question: Question, start: float) -> dict[str, str]:
@@ -117,8 +118,9 @@ async def _read_events(
         if not groups and event is not plan.scored:
             continue
         first = between[0] - max((group.horizon_seconds for group in groups), default=0.0)
+        # To the end: other topics may be ahead of the newest vector, and a worker has counted what they brought.
         await read_kafka(
-            question.bootstrap_servers, [event], first, np.nextafter(between[1], np.inf), pipeline.future_skew_seconds,
+            question.bootstrap_servers, [event], first, np.inf, pipeline.future_skew_seconds,
             question.pseudonyms, copied, progress, keep,
         )  # fmt: skip
 
@@ -138,13 +140,20 @@ def _computed(plan: FeaturePlan, sample: EntitySample) -> Offline:
 
 
 def _report(
-    question: Question, between: tuple[float, float], computed: Offline, served: ServedVectors, skipped: Mapping[str, str]
+    question: Question,
+    between: tuple[float, float],
+    computed: Offline,
+    served: ServedVectors,
+    sample: EntitySample,
+    skipped: Mapping[str, str],
 ) -> SkewReport:
     plan = question.plan
     order = np.argsort(computed.places)
     rows = order[np.searchsorted(computed.places, served.places, sorter=order)]
     comparable = by_column(plan, {name: found[rows] for name, found in computed.comparable.items()}, len(rows))
     vectors = served.vectors if len(rows) else np.empty((0, len(plan.schema)))
+    again = computed.vectors[rows]
+    by_order = explained(plan, sample.batches(), served.places, vectors, mismatched(vectors, again) & comparable)
     return SkewReport(
         drift_id=f"{plan.pipeline}/skew/{between[0]:.0f}-{between[1]:.0f}",
         pipeline=plan.pipeline,
@@ -152,6 +161,6 @@ def _report(
         window_end=between[1],
         share=question.share,
         events=len(rows),
-        features=count_skew(plan.schema.names, vectors, computed.vectors[rows], comparable, columns_of(plan, skipped)),
+        features=count_skew(plan.schema.names, vectors, again, comparable, by_order, columns_of(plan, skipped)),
         left_out=dict(served.left_out),
     )

@@ -14,21 +14,16 @@ RELATIVE = 1e-9
 
 
 def count_skew(
-    names: Sequence[str], served: Floats, offline: Floats, comparable: Bools, skipped: Mapping[str, str]
+    names: Sequence[str], served: Floats, offline: Floats, comparable: Bools, explained: Bools, skipped: Mapping[str, str]
 ) -> list[FeatureSkew]:
     """One entry a feature. All arrays (n, features); `comparable` says which values were computed from the whole history.
 
-    `skipped` says of features why they cannot be compared at all.
+    `explained` says which mismatches are due to the order of arrival, `skipped` why features cannot be compared at all.
     """
     differing = served.view(np.int64) != offline.view(np.int64)
     differing &= ~(np.isnan(served) & np.isnan(offline))  # missing is missing, whatever the bits
-    counts = zip(
-        names,
-        comparable.sum(axis=0).tolist(),
-        (mismatched(served, offline) & comparable).sum(axis=0).tolist(),
-        (differing & comparable).sum(axis=0).tolist(),
-        strict=True,
-    )
+    mismatches = mismatched(served, offline) & comparable
+    counts = (comparable, mismatches & ~explained, mismatches & explained, differing & comparable)
     return [
         FeatureSkew(feature=name, compared=0, mismatches=0, ratio=None, why=skipped[name])
         if name in skipped
@@ -37,10 +32,13 @@ def count_skew(
             compared=compared,
             mismatches=mismatches,
             ratio=mismatches / compared if compared else None,
+            by_order=by_order,
             differing=different,
             why=None if compared else "no sampled entity came in this stretch",
         )
-        for name, compared, mismatches, different in counts
+        for name, compared, mismatches, by_order, different in zip(
+            names, *(one.sum(axis=0).tolist() for one in counts), strict=True
+        )
     ]
 
 

@@ -1,30 +1,32 @@
 """What a comparison takes and how it counts: entities by hash, small groups whole, bits against a billionth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore import offline
+from featurestore.compute import Served, Touch, fill_ratios, serve_group
 from featurestore.definitions import Count, Mean, On, Ratio, Raw
 from featurestore.events import EventBatch, Source
 from featurestore.plan import FeaturePlan, compile_plan
 from streams.errors import SkewUnknown
 from streams.monitor.skew_counts import by_column, columns_of, count_skew, mismatched
+from streams.monitor.skew_order import Met, explained
 from streams.monitor.skew_sample import EntitySample
+from streams.monitor.skew_vectors import place_of
 from tests.featurestore.world import START, Refund, Sale
 
 USERS, SHOPS = "sale_by_user", "refund_by_shop"
-PLAN = compile_plan(
-    "skewed",
-    Sale,
-    [
-        On(Sale, by="user", fields={"amount": [Mean]}, aggregates=[Count], windows=["1m", "10m"]),
-        On(Refund, by="shop", aggregates=[Count], windows=["10m"]),
-        Raw("amount"),
-        Ratio("per_refund", f"{USERS}.count.1m", f"{SHOPS}.count.10m"),
-    ],
-)
+FEATURES = [
+    On(Sale, by="user", fields={"amount": [Mean]}, aggregates=[Count], windows=["1m", "10m"]),
+    On(Refund, by="shop", aggregates=[Count], windows=["10m"]),
+    Raw("amount"),
+    Ratio("per_refund", f"{USERS}.count.1m", f"{SHOPS}.count.10m"),
+]
+PLAN = compile_plan("skewed", Sale, FEATURES)
 
 
 def batches(users: int = 400, n: int = 4_000) -> list[EventBatch]:
@@ -110,7 +112,8 @@ def test_a_mismatch_is_more_than_a_billionth_or_a_missing_value() -> None:
     again = np.array([[one, 1.0001, np.nan, 1.0, -0.0, np.inf, -np.inf, 2e-300]])
     assert mismatched(served, again)[0].tolist() == [False, True, False, True, False, False, True, True]
     names = [f"f{i}" for i in range(8)]
-    found = count_skew(names, served, again, np.ones((1, 8), dtype=bool), {"f7": "why"})
+    whole, no = np.ones((1, 8), dtype=bool), np.zeros((1, 8), dtype=bool)
+    found = count_skew(names, served, again, whole, no, {"f7": "why"})
     assert [(each.mismatches, each.differing) for each in found] == [
         (0, 1),
         (1, 1),
@@ -122,7 +125,8 @@ def test_a_mismatch_is_more_than_a_billionth_or_a_missing_value() -> None:
         (0, 0),
     ]
     assert (found[7].ratio, found[7].why) == (None, "why")
-    (nothing, *_) = count_skew(names, served, again, np.zeros((1, 8), dtype=bool), {})
+    assert [(each.mismatches, each.by_order) for each in count_skew(names, served, again, whole, whole, {})][1] == (0, 1)
+    (nothing, *_) = count_skew(names, served, again, no, no, {})
     assert (nothing.compared, nothing.ratio) == (0, None)
     assert nothing.why
 
@@ -131,6 +135,51 @@ def test_a_mismatch_is_more_than_a_billionth_or_a_missing_value() -> None:
 def test_the_same_bits_are_never_a_mismatch(values: list[float]) -> None:
     matrix = np.array([values])
     assert not mismatched(matrix, matrix.copy()).any()
+
+
+def served_late(plan: FeaturePlan, given: list[EventBatch], late_seconds: float) -> np.ndarray:
+    """What a worker serves that is so much behind with refunds: the vectors of the sales, in the order of `given`."""
+    met_at = np.concatenate([batch.times + (late_seconds if batch.event is Refund else 0.0) for batch in given])
+    order, times = np.argsort(met_at, kind="stable"), np.concatenate([batch.times for batch in given])
+    served = Served.unfilled(len(times), plan)
+    for reads in plan.reads:
+        met = Met.of(plan, reads, given)
+        states = np.tile(reads.group.empty, (met.writers.max() + 1, 1))
+        arrived = Touch(met.readers[order], met.writers[order], met.contributions[order])
+        serve_group(plan, reads, states, arrived, times[order], served)
+    vectors = served.vectors[np.argsort(order)][np.concatenate([np.full(len(batch), batch.event is Sale) for batch in given])]
+    vectors[:, plan.schema.names.index("amount")] = np.concatenate([b.numbers("amount") for b in given if b.event is Sale])
+    fill_ratios(plan, vectors)
+    return vectors
+
+
+def why_wrong(served: np.ndarray, given: list[EventBatch]) -> tuple[np.ndarray, np.ndarray]:
+    """Which values are wrong, and which of them are explained."""
+    wrong = mismatched(served, np.array([*whole(PLAN, given).values()]))
+    places = np.concatenate([place_of(batch.partitions, batch.offsets) for batch in given if batch.event is Sale])
+    return wrong, explained(PLAN, given, places, served, wrong)
+
+
+def test_values_that_lack_what_was_late_are_explained_and_others_are_not() -> None:
+    given = batches(users=40, n=2_000)
+    served = served_late(PLAN, given, 4.0)
+    served[100, PLAN.schema.names.index(f"{SHOPS}.count.10m")] += 1_000  # no order gives that
+    wrong, found = why_wrong(served, given)
+    assert set(np.array(PLAN.schema.names)[wrong.any(axis=0)]) == {f"{SHOPS}.count.10m", "per_refund"}
+    assert wrong.any(axis=1).mean() > 0.5
+    assert np.flatnonzero((wrong & ~found).any(axis=1)).tolist() == [100]
+    wrong, found = why_wrong(served_late(PLAN, given, 60.0), given)
+    assert found.sum() < 0.1 * wrong.sum()  # nothing arrives that late
+
+
+def test_what_its_own_partition_brought_before_an_event_is_known() -> None:
+    """A vector that counts its own event is wrong, though the entity's events up to the next would give it."""
+    given = batches(users=40, n=2_000)
+    leaking = replace(FEATURES[0], including_self=True)
+    served = served_late(compile_plan("skewed", Sale, [leaking, *FEATURES[1:]]), given, 0.0)
+    wrong, found = why_wrong(served, given)
+    assert wrong[:, PLAN.reads[0].places].any(axis=1).all()
+    assert not found[:, PLAN.reads[0].places].any()
 
 
 def test_what_is_said_of_a_group_is_said_of_its_features_and_their_ratios() -> None:
