@@ -61,6 +61,15 @@ class AssignmentMixin:
         self._forget_positions()
         await self._call_hook(revoked)
 
+    async def on_partitions_assigned(self, assigned: Set[TP], generation_id: int = 0) -> None:
+        """Faust seeks nothing where nothing was assigned, and the hook would not hear of it."""
+        await super().on_partitions_assigned(assigned, generation_id)  # type: ignore[misc]
+        if not assigned:
+            try:
+                await self.chunking.hooks.on_assigned({})
+            except Exception as error:
+                await self.app.crash(error)
+
     async def _call_hook(self, revoked: Set[TP]) -> None:
         if revoked and not self.app.should_stop:
             try:

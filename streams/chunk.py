@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 PACE_MS = 40  # why: docs/decisions.md, "Chunks of several partitions, computed as one"
 
@@ -106,3 +106,4 @@ class Chunking:
     fetch_wait_ms: int = 15
     fetch_min_bytes: int = 100_000
     idle_fetch_wait_ms: int = 250
+    assignor: Any = None  # aiokafka's; None: partitions are shared out in turn

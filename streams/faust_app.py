@@ -54,6 +54,7 @@ class AppSettings:
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     credentials: Any = None
+    assignor: Any = None
     extra: Mapping[str, Any] = field(default_factory=dict)  # further settings of Faust, by its names
 
     def brokers(self) -> list[str]:
@@ -119,6 +120,7 @@ def create_app(
         drain_seconds=settings.drain_seconds,
         fetch_wait_ms=settings.fetch_wait_ms,
         fetch_min_bytes=settings.fetch_min_bytes,
+        assignor=settings.assignor,
     )
     app.first_services = tuple(services)
     for topic in topics:

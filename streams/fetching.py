@@ -44,6 +44,8 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_max_wait_ms = chunking.fetch_wait_ms
         consumer._fetch_min_bytes = chunking.fetch_min_bytes
         consumer._auto_offset_reset = "none"  # a position that Kafka does not have is never moved silently: streams/assignment.py
+        if chunking.assignor is not None:
+            consumer._partition_assignment_strategy = [chunking.assignor]
         consumer._isolation_level = "read_committed"  # what a producer's transaction took back never was an event
         return consumer
 

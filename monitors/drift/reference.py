@@ -136,11 +136,19 @@ def _category(column: Column, chunks: Floats, features: int) -> FeatureProfile:
         kind="category",
         codes=codes,
         seen=seen,
+        unseen=_unseen(column.values),
         labels=bins.category_labels(codes, column.texts),
         counts=counts.tolist(),
         null=null,
         detectable=None if null is None else detectable_category(parts.sum(axis=1), counts, null, features),
     )
+
+
+def _unseen(values: Floats) -> float:
+    """The share of the newest fifth of the known codes that the older ones do not have: what is new by nature."""
+    known = values[np.isfinite(values)]
+    older, newest = np.split(known, [len(known) * 4 // 5])
+    return float(np.mean(~np.isin(newest, older))) if len(newest) else 0.0
 
 
 def _events(columns: Sequence[Column], times: Floats, windows: Windows) -> int:

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from featurestore.definitions import seconds
 from streams.cli.errors import told_plainly
 from streams.loading import load_pipeline
 from streams.settings import Settings
@@ -36,13 +37,21 @@ One monitor of a pipeline is at work; further ones stand by and take over when i
     "group.min.session.timeout.ms, 6 s unless changed.",
 )
 @click.option(
+    "--skew-every",
+    default="1h",
+    show_default=True,
+    help="How often a share of the served vectors is computed again offline, in a process of its own; 0 never.",
+)
+@click.option(
     "--log-level",
     default="WARNING",
     show_default=True,
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
     help="The least serious of what is logged on stderr.",
 )
-def monitor(pipeline: str, web_host: str, web_port: int, partitions: int, session_timeout: float, log_level: str) -> None:
+def monitor(
+    pipeline: str, web_host: str, web_port: int, partitions: int, session_timeout: float, skew_every: str, log_level: str
+) -> None:
     """Say each window what drifts in what a PIPELINE's workers served, until SIGTERM or Ctrl-C.
 
     PIPELINE is a Python file, or package.module:name. Reads <pipeline>.features and writes <pipeline>.drift: one record a feature
@@ -56,7 +65,12 @@ def monitor(pipeline: str, web_host: str, web_port: int, partitions: int, sessio
         from streams.monitor.app import MonitorOptions, build_monitor
 
         options = MonitorOptions(
-            partitions=partitions, web_host=web_host, web_port=web_port, session_timeout_seconds=session_timeout
+            partitions=partitions,
+            web_host=web_host,
+            web_port=web_port,
+            session_timeout_seconds=session_timeout,
+            skew_seconds=0 if skew_every == "0" else seconds(skew_every),
+            pipeline=pipeline,
         )
         app = build_monitor(load_pipeline(pipeline), Settings.from_environment(os.environ), options)
     sys.exit(run(app, log_level))

@@ -16,12 +16,13 @@ from mode import Service
 from featurestore.checkpoints import Checkpoint
 from featurestore.plan import compile_plan
 from monitors.monitor_metrics import MonitorMetrics
-from scorer.deployments import current
 from scorer.pipeline import Pipeline
 from streams.deployments import SPEC as DEPLOYMENTS
-from streams.deployments import read_deployments
+from streams.deployments import running
 from streams.faust_app import AppSettings, MicroBatchApp, add_timer, create_app
+from streams.monitor.comparing import Comparing
 from streams.monitor.owner import Owner
+from streams.monitor.ownership import OneOwner
 from streams.monitor.records import drift_topic
 from streams.monitor.references import References
 from streams.monitor.watching import Watching
@@ -49,6 +50,8 @@ class MonitorOptions:
     web_host: str = "127.0.0.1"
     web_port: int = 6067
     session_timeout_seconds: float = 30.0
+    skew_seconds: int = 3_600  # between two comparisons with offline features; 0: none
+    pipeline: str = ""  # as on the command line, for the process that compares
 
 
 def monitor_group(pipeline: str) -> str:
@@ -99,12 +102,25 @@ def build_monitor(pipeline: Pipeline, settings: Settings, options: MonitorOption
         [names.features, names.dead_letters],
         owner,
         owner,
-        [Resources(checkpoint, publisher)],
+        [Resources(checkpoint, publisher), *comparing(pipeline, options, publisher, metrics, owner)],
     )
     owner.app = app
-    add_timer(app, EXPECTED_SECONDS, partial(expect, settings, pipeline.name, metrics))
+    expecting = partial(expect, settings, pipeline.name, metrics)
+    expecting()
+    add_timer(app, EXPECTED_SECONDS, partial(asyncio.to_thread, expecting))
     tune_process()
     return app
+
+
+def comparing(
+    pipeline: Pipeline, options: MonitorOptions, publisher: KafkaPublisher, metrics: MonitorMetrics, owner: Owner
+) -> list[Service]:
+    """The comparison with offline features, unless it is declared or told away."""
+    share = pipeline.monitoring.skew_share
+    if not (share and options.skew_seconds and options.pipeline):
+        return []
+    name, seconds = pipeline.name, options.skew_seconds
+    return [Comparing(options.pipeline, name, seconds, share, publisher, metrics, lambda: owner.at_work)]
 
 
 def app_settings(pipeline: str, settings: Settings, options: MonitorOptions) -> AppSettings:
@@ -117,13 +133,13 @@ def app_settings(pipeline: str, settings: Settings, options: MonitorOptions) -> 
         session_timeout_seconds=options.session_timeout_seconds,
         heartbeat_seconds=min(3.0, options.session_timeout_seconds / 3),
         client_id="tidegate-monitor",
-        extra={"PartitionAssignor": "streams.monitor.ownership:OneOwner", "broker_max_poll_records": BUFFERED_RECORDS},
+        assignor=OneOwner(),
+        extra={"broker_max_poll_records": BUFFERED_RECORDS},
     )
 
 
-async def expect(settings: Settings, pipeline: str, metrics: MonitorMetrics) -> None:
+def expect(settings: Settings, pipeline: str, metrics: MonitorMetrics) -> None:
     """Exports the version that the deployments topic says should serve; operators hold the workers' own word against it."""
-    found = current(await asyncio.to_thread(read_deployments, settings.kafka)).get(pipeline)
-    champion = found.champion if found else None
-    if champion is not None and champion.version is not None:
-        metrics.expected(champion.model, champion.version)
+    found = running(settings.kafka, pipeline).champion
+    if found is not None:
+        metrics.expected(found.model, found.version)

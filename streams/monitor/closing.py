@@ -139,7 +139,7 @@ class Closing:
                 events=counts.n, seconds=tally.last - tally.first, last_week_events=last_week.n, last_week_seconds=HOUR
             )
         features = facts(counts.reference.profile, counts.tally, judgements) if counts.reference and counts.tally else []
-        return quality.checks(features, tally, self._groups, seconds(self._declared.lateness), volume)
+        return quality.checks(features, tally, self._groups, seconds(self._declared.lateness), volume, window.share)
 
     def _forget(self) -> None:
         """Drops what is known of versions that serve no longer."""

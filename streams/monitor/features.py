@@ -30,7 +30,7 @@ def facts(profile: Profile, tally: Tally, judgements: Sequence[Judgement]) -> li
                     highest=float(tally.highest[place]),
                     reference_counts=np.array(feature.counts[:-1]),
                     reference_missing=feature.counts[-1] / feature.m if feature.m else 0.0,
-                    reference_unseen=0.0,
+                    reference_unseen=feature.unseen,
                 )
             )
     return out

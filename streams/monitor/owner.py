@@ -45,6 +45,11 @@ class Owner:
         self._watching: Watching | None = None
         self._writing = asyncio.Lock()
 
+    @property
+    def at_work(self) -> bool:
+        """Whether this monitor has the partitions, not another."""
+        return self._watching is not None
+
     # -- hooks
 
     async def on_assigned(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:

@@ -1,22 +1,41 @@
 """One monitor of a pipeline is at work, further ones stand by: windows are of all partitions together.
 
 The group's leader gives every partition to one member, the one that has them if it is still there. When it is gone, Kafka
-asks the leader again, and the next one goes on from the checkpoint.
+asks a leader again, and the next owner goes on from the checkpoint. (Faust's own assignor is not asked in an app without tables.)
 """
 
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from faust.assignor.client_assignment import ClientAssignment
-from faust.assignor.partition_assignor import PartitionAssignor
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+
+OWNS = b"owns"
 
 
-class OneOwner(PartitionAssignor):  # type: ignore[misc]
-    """Faust's assignor for one member; the others are assigned nothing."""
+class OneOwner(AbstractPartitionAssignor):  # type: ignore[misc]
+    """A member says with each join whether it has the partitions."""
 
-    def _perform_assignment(self, cluster: Any, member_metadata: Any) -> Any:
-        known = {member: self._get_client_metadata(metadata) for member, metadata in member_metadata.items()}
-        owner = min(known, key=lambda member: (not known[member].assignment.active_tps, member))
-        assigned = super()._perform_assignment(cluster, {owner: member_metadata[owner]})
-        self._update_member_urls(known)
-        standing_by = {member: ClientAssignment(actives={}, standbys={}) for member in known if member != owner}
-        return {**assigned, **self._protocol_assignments(standing_by, {}, {}, {})}
+    name = "tidegate-one-owner"
+    version = 0
+
+    def __init__(self) -> None:
+        self.owns = False
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+        return ConsumerProtocolMemberMetadata(self.version, list(topics), OWNS if self.owns else b"")
+
+    def assign(
+        self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
+    ) -> dict[str, ConsumerProtocolMemberAssignment]:
+        """Everything to one member: the owner, or the first by its id."""
+        owner = min(members, key=lambda member: (members[member].user_data != OWNS, member))
+        topics = sorted({topic for metadata in members.values() for topic in metadata.subscription})
+        everything = [(topic, sorted(cluster.partitions_for_topic(topic) or ())) for topic in topics]
+        return {
+            member: ConsumerProtocolMemberAssignment(self.version, everything if member == owner else [], b"")
+            for member in members
+        }
+
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
+        self.owns = bool(assignment.assignment)
