@@ -23,10 +23,9 @@ class FeatureProfile(msgspec.Struct, frozen=True, kw_only=True):
     """One feature of the reference: ``m`` rows in bins, the missing ones last.
 
     Numbers have inner ``edges``, bins being closed on the right; categories ``codes`` with a bin of their own, then other, and
-    ``seen``: all codes of the reference, ascending, or null where there are too many;
-    ``unseen``: the share of the newest fifth of the rows whose codes the others do not have. ``lowest`` to ``sd`` are of finite
-    values, null where there are none. ``null`` is null where the reference is too small to say what chance does; ``detectable`` where
-    nothing would be found.
+    ``seen``: all codes of the reference, ascending, or null where there are too many. ``unseen`` is the share of the newest fifth
+    of the rows whose codes the others do not have. ``lowest`` to ``sd`` are of finite values, null where there are none. ``null``
+    is null where the reference is too small to say what chance does; ``detectable`` where nothing would be found.
     """
 
     name: str
