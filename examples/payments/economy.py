@@ -8,7 +8,7 @@ class Economy:
     """The defaults are the benchmarks' and never change: published figures rest on them.
 
     ``zipf_exponent`` is that of users and merchants; 0.99 is YCSB's default. ``usual_spread``: standard deviation of the natural
-    logarithm of what users usually spend. ``takeover_times`` and ``burst_amounts`` (euro) are ranges; ``fraud_is_online`` says that
+    logarithm of what users usually spend. ``takeover_times`` and ``burst_amounts`` (euro) are ranges; ``fraud_is_online``: all
     frauds come through that one channel.
     """
 

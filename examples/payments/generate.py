@@ -31,6 +31,7 @@ Bools = npt.NDArray[np.bool_]
 BLOCK = 50_000
 START = 1_735_689_600.0  # 2025-01-01; long past, so that no record's timestamp is behind its event's time
 COUNTRY_EXPONENT = 0.99
+AMOUNT_MAX = 50_000.0  # the contract's
 _CODES = "DEFRGBUSESITNLPLSEBEATCHDKNOFIIEPTCZGRHUROBGHRSKSILTLVEELUMTCYISTRUARSCAMXBRARCLJPKRCNINSGAUNZZAAEIL"
 COUNTRIES = tuple(_CODES[i : i + 2] for i in range(0, len(_CODES), 2))
 CHANNELS = ("chip", "contactless", "online", "phone")
@@ -72,10 +73,10 @@ class Stream:
     economy: Economy = BENCHMARK
     changes: Sequence[Change] = ()
 
-    def blocks(self) -> Iterator[Columns]:
-        """All payments in order of event time, in blocks; the last may be short."""
+    def blocks(self, skipped: int = 0) -> Iterator[Columns]:
+        """All payments in order of event time, in blocks, less the first few; the last may be short."""
         world = _World(self.seed, self.economy)
-        for first in range(0, self.events, BLOCK):
+        for first in range(skipped * BLOCK, self.events, BLOCK):
             block = world.block(first, self.rate, self.start)
             for change in self.changes:
                 change(block, np.random.default_rng((self.seed, 1, first)))
@@ -113,7 +114,7 @@ class _World:
             user=user,
             merchant=merchant,
             country=self._country[merchant],
-            amount=np.round(np.clip(amount, 0.01, 50_000), 2),
+            amount=np.round(np.clip(amount, 0.01, AMOUNT_MAX), 2),
             channel=channel,
             category=self._category[merchant],
             card_age_days=self._card_age[user],
