@@ -9,7 +9,8 @@ FeatureStoreError
 ├── NamespaceError       a namespace is not there, or was made with another number of shards
 ├── TopicReplacedError   a topic was created anew, so that its offsets mean other events
 ├── FenceBeyondLogError  a fence or a commit is past the end of its Kafka partition: the topic was recreated
-└── StoreConfigError     the store would lose state by its own configuration
+├── StoreConfigError     the store would lose state by its own configuration
+└── CheckpointTakenError another process has written a checkpoint since this one did
 """
 
 from collections.abc import Sequence
@@ -53,6 +54,10 @@ class TopicReplacedError(FeatureStoreError):
 
 class StoreConfigError(FeatureStoreError):
     """The store is configured so that it may drop state."""
+
+
+class CheckpointTakenError(FeatureStoreError):
+    """A checkpoint is another process' now, or Redis lost what this one wrote; a restart goes on from what Redis holds."""
 
 
 def begin_anew(pipeline: str, topic: str, namespaces: Sequence[str]) -> str:

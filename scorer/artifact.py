@@ -11,6 +11,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -21,6 +22,9 @@ from scorer.errors import ArtifactError, GoldenMismatchError, HashMismatchError
 from scorer.models import Matrix, Model, Scores, load_model
 from scorer.models.port import check_matrix, select_columns
 from scorer.pipeline import Task
+
+if TYPE_CHECKING:
+    from monitors.drift.profile import Profile
 
 MANIFEST_FILE, GOLDEN_FILE = "manifest.json", "golden.npz"
 GOLDEN_ROWS = 100
@@ -146,9 +150,23 @@ def verify_folder(folder: Path, expected_hash: str | None = None) -> Manifest:
         path = folder / name
         if Path(name).name != name or not path.is_file():
             raise ArtifactError(f"{folder} lacks {name}; {remedy}")
-        if _sha256(path.read_bytes()) != recorded:
-            raise HashMismatchError(f"{path} was changed since it was written (its SHA-256 is not {recorded[:12]}); {remedy}")
+        _check_hash(path, path.read_bytes(), recorded)
     return manifest
+
+
+def read_profile(folder: Path) -> "Profile | None":
+    """The reference profile, once its file has the SHA-256 that the manifest states; None for a version that has none."""
+    from monitors.drift.profile import PROFILE_FILE, Profile  # and with it SciPy: 26 MiB that no worker needs
+
+    recorded = read_manifest(folder).files.get(PROFILE_FILE)
+    if recorded is None:
+        return None
+    try:
+        data = (folder / PROFILE_FILE).read_bytes()
+        _check_hash(folder / PROFILE_FILE, data, recorded)
+        return Profile.decode(data)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ArtifactError(f"{folder} has no readable {PROFILE_FILE} ({error}); fetch the version again") from error
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -168,6 +186,12 @@ def library_versions() -> dict[str, str]:
     """The versions that a score's last bits may depend on."""
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), **versions, "platform": f"{platform.machine()} {'-'.join(platform.libc_ver())}"}
+
+
+def _check_hash(path: Path, data: bytes, recorded: str) -> None:
+    if _sha256(data) != recorded:
+        remedy = f"delete {path.parent} and fetch the version again"
+        raise HashMismatchError(f"{path} was changed since it was written (its SHA-256 is not {recorded[:12]}); {remedy}")
 
 
 def _sha256(data: bytes) -> str:

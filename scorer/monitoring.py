@@ -26,7 +26,7 @@ class Monitoring:
     window: int | str = AUTO
     minimum_events: int = 200
     lateness: str = "1m"
-    sample_above: float = 20_000.0
+    sample_above: float = 50_000.0
     decision_band: tuple[float, float] | None = None
     feed_ages: Mapping[str, str] = field(default_factory=dict)
     skew_share: float = 0.01

@@ -16,17 +16,21 @@ import lightgbm
 import numpy as np
 
 from featurestore.schema import FeatureSchema
+from monitors.drift.profile import PROFILE_FILE, Profile
 from scorer.artifact import GOLDEN_ROWS, Dataset, Facts
 from scorer.metrics import evaluate
 from scorer.models import Labels, Matrix
 from scorer.models.encoding import Encoder, Encoding, collisions, fit_encoding
 from scorer.models.lightgbm import LightGBMModel, column_names
+from scorer.monitoring import Monitoring
 from scorer.pipeline import Task
+from scorer.reference import reference_profile
 from scorer.split import LABELS_MIN, Times, TimeSplit, check_data, check_parts, split_by_time
 
 Param = str | int | float | bool | None
 Params = Mapping[str, Param]
 Progress = Callable[[int, int, float], None]  # round, rounds at most, validation loss
+Profiling = Callable[[int, int], None]  # features profiled, features in all
 
 ROUNDS_MAX = 500
 EARLY_STOPPING_ROUNDS = 30
@@ -51,7 +55,8 @@ _OBJECTIVES: dict[Task, tuple[str, str]] = {
 class TrainedModel:
     """A model with everything a version's manifest says of its training.
 
-    ``metrics`` are of the validation rows; ``golden`` 100 of them, drawn by the seed, shape (<= 100, features).
+    ``metrics`` are of the validation rows; ``golden`` 100 of them, drawn by the seed, shape (<= 100, features);
+    ``profile`` is what the monitor holds the stream against.
     """
 
     model: LightGBMModel
@@ -64,6 +69,12 @@ class TrainedModel:
     window: tuple[float, float]
     golden: Matrix
     warnings: list[str]
+    profile: Profile
+
+    @property
+    def extra(self) -> dict[str, bytes]:
+        """The files that ``scorer.artifact.write_artifact`` puts beside the model's."""
+        return {PROFILE_FILE: self.profile.encode()}
 
     def facts(
         self,
@@ -109,13 +120,15 @@ def train(
     rounds_max: int = ROUNDS_MAX,
     texts: Mapping[str, Collection[str]] | None = None,
     source: str = "",
+    monitoring: Monitoring = Monitoring(),  # noqa: B008 (frozen)
     progress: Progress | None = None,
+    profiling: Profiling | None = None,
 ) -> TrainedModel:
     """Trains on the older rows, stops early by and evaluates on the newer ones.
 
     ``matrix`` (n, features), ``labels`` (n,), ``times`` (n,) in seconds since the epoch and in order; ``gap_seconds`` is the
-    label's maturity; ``params`` override LightGBM's; ``texts`` the known texts of category columns. TrainingRefusedError,
-    with the reason, for data that would make a model nobody should trust.
+    label's maturity; ``params`` override LightGBM's; ``texts`` the known texts of category columns; ``monitoring`` says how large
+    the monitor's windows are. TrainingRefusedError, with the reason, for data that would make a model nobody should trust.
     """
     check_data(matrix, labels, schema, task, labels_min)
     split = split_by_time(times, gap_seconds, validation_share)
@@ -126,9 +139,11 @@ def train(
     text = _stable_text(booster.model_to_string(num_iteration=booster.best_iteration))
     model = LightGBMModel(text, schema, task, encoding)
     validation = matrix[split.validation]
+    scores = model.score(validation)
+    metrics = evaluate(labels[split.validation], scores, task, threshold)
     return TrainedModel(
         model=model,
-        metrics=evaluate(labels[split.validation], model.score(validation), task, threshold),
+        metrics=metrics,
         split=split,
         rounds=booster.best_iteration,
         params=chosen,
@@ -137,6 +152,18 @@ def train(
         window=(float(times[0]), float(times[-1])),
         golden=golden_rows(validation, seed),
         warnings=collisions(texts or {}),
+        profile=reference_profile(
+            matrix,
+            times,
+            schema,
+            scores,
+            task=task,
+            threshold=threshold,
+            monitoring=monitoring,
+            metrics=metrics,
+            texts=texts,
+            progress=profiling,
+        ),
     )
 
 

@@ -37,6 +37,7 @@ class AppSettings:
     bootstrap_servers: str | Sequence[str]
     in_flight: int = 2
     max_chunk_events: int = 2000
+    max_buffered_events: int = 16_000
     max_joined: int = 1
     pace_seconds: float = 0.0
     max_lead_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -111,6 +112,7 @@ def create_app(
         hooks=hooks or NoHooks(),
         in_flight=settings.in_flight,
         max_chunk_events=settings.max_chunk_events,
+        max_buffered_events=settings.max_buffered_events,
         max_joined=settings.max_joined,
         pace_seconds=settings.pace_seconds,
         max_lead_seconds=settings.max_lead_seconds,

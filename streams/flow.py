@@ -31,6 +31,7 @@ from streams.publisher import Outgoing, Publisher
 from streams.records import UNSCORED
 from streams.scoring import Judge
 from streams.serving import ServingModel
+from streams.vectors import Scored
 
 
 @dataclass(slots=True)
@@ -144,16 +145,18 @@ class Flow:
             served = Joint(sessions).serve(view).take(rows)
         groups = [group.name for group in self._plan.groups]
         self._metrics.served(served.states(), served.ages, groups, int(served.late.sum()), int(served.missing.sum()))
-        results.outgoing.append(self._outputs.served(view.batch, rows, served, view.degraded))
+        said = None
         if self.model is not None:
             with self._metrics.timed("score"):
-                self._score(self.model, records, view.batch, rows, served, results)
+                said = self._score(self.model, records, view.batch, rows, served, results)
+        results.outgoing.insert(0, self._outputs.served(view.batch, rows, served, said, view.degraded))
 
     def _score(
         self, model: ServingModel, records: Sequence[Record], batch: EventBatch, rows: Ints, served: Served, results: Results
-    ) -> None:
+    ) -> Scored:
         """Predictions for the rows that the model can score, dead letters for the others, which are merged all the same."""
         judged = self._judge(model, served)
+        said = judged.said(model.version, len(rows))
         if judged.unscored:
             unscored = [(int(rows[place]), why) for place, why in sorted(judged.unscored.items())]
             results.letters.extend(Refused(batch.source_of(row), Reject(records[row], *why)) for row, why in unscored)
@@ -163,6 +166,7 @@ class Flow:
                 self._outputs.predictions(batch, rows, served, judged.verdicts, model, records, self._clock(), results.degraded)
             )
         results.predicted = rows
+        return said
 
     def _published(self, batch: EventBatch, results: Results) -> None:
         metrics = self._metrics

@@ -16,7 +16,7 @@ from streams.codec import KEY_BYTES, Reject
 from streams.publisher import Outgoing
 from streams.records import PAYLOAD_BYTES, DeadLetter, PredictionPart, PredictionRest, encode, record_id
 from streams.serving import ServingModel, Verdicts
-from streams.vectors import VectorEncoder, VectorRows, halves
+from streams.vectors import Scored, VectorEncoder, VectorRows, halves
 
 PREDICTION_TOO_LARGE = "its prediction of"  # begins the detail of a letter whose event was merged
 
@@ -51,14 +51,17 @@ class Outputs:
         self._id = contract(pipeline.score).id
         self._vectors = VectorEncoder(plan)
 
-    def served(self, batch: EventBatch, rows: Ints, served: Served, degraded: bool = False) -> Outgoing:
-        """The vectors `served` to the batch's rows named."""
+    def served(self, batch: EventBatch, rows: Ints, served: Served, scored: Scored | None, degraded: bool = False) -> Outgoing:
+        """The vectors `served` to the batch's rows named, and what the model said of each."""
         event_ids = batch.column(self._id)
         kept = VectorRows(
             prediction_ids=_record_ids(batch, rows),
             event_ids=[str(event_ids[row]) for row in rows.tolist()],
             times=batch.times[rows],
             served=served,
+            partitions=batch.partitions[rows],
+            offsets=batch.offsets[rows],
+            scored=scored,
             degraded=degraded,
         )
         return self._vector_records(list(self._vectors.encode(kept)))

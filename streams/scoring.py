@@ -5,7 +5,7 @@ A chunk without faults costs one call of the model, as if nothing could fail. Wh
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from time import monotonic
 
@@ -15,6 +15,7 @@ from featurestore.compute import Served
 from featurestore.events import Floats, Ints
 from scorer.errors import ScoringError
 from streams.serving import ServingModel, Verdicts, decide
+from streams.vectors import Scored
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,17 @@ class Judged:
     places: Ints
     verdicts: Verdicts
     unscored: Mapping[int, tuple[str, None, str]]
+
+    def said(self, model_version: int, n: int) -> Scored:
+        """The verdicts beside all n vectors, NaN where there is none."""
+
+        def column(values: Sequence[object]) -> Floats:
+            found = np.full(n, np.nan)
+            found[self.places] = np.array(values, dtype=np.float64)  # None becomes NaN
+            return found
+
+        verdicts = self.verdicts
+        return Scored(model_version, column(verdicts.scores), column(verdicts.decisions), column(verdicts.confidences))
 
 
 class Judge:

@@ -96,7 +96,9 @@ def train_on_events(
         threshold=pipeline.threshold,
         texts=rows.texts,
         source=source,
+        monitoring=pipeline.monitoring,
         progress=lambda done, of, _: progress(f"training on {len(rows.labels):,} events", done, of),
+        profiling=lambda done, of: progress("profiling the reference", done, of),
     )
 
 
@@ -132,7 +134,7 @@ def register(pipeline: Pipeline, trained: TrainedModel, settings: Settings, code
     )
     with tempfile.TemporaryDirectory() as folder:
         version = Path(folder) / "version"
-        write_artifact(version, trained.model, trained.golden, facts)
+        write_artifact(version, trained.model, trained.golden, facts, trained.extra)
         return Registered(pipeline.model, MLflowRegistry(settings.registry_uri).register(version), artifact_hash(version))
 
 

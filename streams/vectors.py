@@ -10,19 +10,36 @@ import numpy as np
 import pyarrow as pa
 
 from featurestore.compute import Served
-from featurestore.events import Floats
+from featurestore.events import Floats, Ints
 from featurestore.plan import FeaturePlan
 from featurestore.schema import schema_to_json
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """What one model version said of n rows, float64 (n,) each: NaN where it said nothing."""
+
+    model_version: int
+    scores: Floats
+    decisions: Floats
+    confidences: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class VectorRows:
-    """Rows to be logged: ids and event times (float64, seconds) beside what was served, all of it degraded or none."""
+    """Rows to be logged: ids and event times (float64, seconds) beside what was served, all of it degraded or none.
+
+    ``partitions`` and ``offsets`` int64 (n,) are the source records', which the prediction ids are made of; ``scored`` is None
+    where no model serves.
+    """
 
     prediction_ids: list[str]
     event_ids: list[str]
     times: Floats
     served: Served
+    partitions: Ints
+    offsets: Ints
+    scored: Scored | None = None
     degraded: bool = False
 
 
@@ -51,6 +68,12 @@ class VectorEncoder:
                 pa.field("late", pa.bool_(), nullable=False),
                 pa.field("stale", pa.bool_(), nullable=False),
                 pa.field("degraded", pa.bool_(), nullable=False),
+                pa.field("source_partition", pa.int32(), nullable=False),
+                pa.field("source_offset", pa.int64(), nullable=False),
+                pa.field("model_version", pa.int32()),
+                pa.field("score", pa.float64()),
+                pa.field("decision", pa.int32()),
+                pa.field("confidence", pa.float64()),
             ],
             metadata=metadata,
         )
@@ -59,7 +82,7 @@ class VectorEncoder:
     def encode(self, rows: VectorRows) -> Iterator[bytes]:
         """IPC streams that hold all rows, in order."""
         longest = max(map(len, rows.prediction_ids), default=0) + max(map(len, rows.event_ids), default=0)
-        row_bytes = 8 * (self._width + self._groups) + 4 * longest + 32  # UTF-8 takes 4 bytes a character at most
+        row_bytes = 8 * (self._width + self._groups) + 4 * longest + 68  # UTF-8 takes 4 bytes a character at most
         at_once = max(1, self._record_bytes // row_bytes)
         for first in range(0, len(rows.times), at_once):
             yield _stream(self._batch(rows, slice(first, first + at_once)))
@@ -76,11 +99,28 @@ class VectorEncoder:
             pa.array(served.late[part]),
             pa.array(served.stale[part]),
             pa.repeat(rows.degraded, len(rows.times[part])),
+            pa.array(rows.partitions[part].astype(np.int32)),
+            pa.array(rows.offsets[part]),
+            *_verdicts(rows.scored, part, len(rows.times[part])),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
+def _verdicts(scored: Scored | None, part: slice, n: int) -> list[pa.Array]:
+    """The columns model_version, score, decision, confidence; null where there is nothing to say."""
+    if scored is None:
+        return [pa.nulls(n, kind) for kind in (pa.int32(), pa.float64(), pa.int32(), pa.float64())]
+    return [
+        pa.repeat(pa.scalar(scored.model_version, pa.int32()), n),
+        pa.array(scored.scores[part], from_pandas=True),
+        pa.array(scored.decisions[part], pa.int32(), from_pandas=True, safe=False),
+        pa.array(scored.confidences[part], from_pandas=True),
+    ]
+
+
 def _fixed(rows: Floats, width: int) -> pa.FixedSizeListArray:
+    if width == 0:  # no feature group has ages; Arrow's quick way refuses an empty list
+        return pa.array([[]] * len(rows), pa.list_(pa.float64(), 0))
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).reshape(-1)), width)
 
 

@@ -22,7 +22,7 @@ from benchmarks.peers.borrowed import GROUP, SOURCE, TOPICS, Borrowed
 from benchmarks.peers.one_event import Position
 from examples.payments.events import Payment
 from featurestore.compute import Served
-from featurestore.events import EventBatch, Floats, Source
+from featurestore.events import EventBatch, Ints, Source
 from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from streams.vectors import VectorEncoder, VectorRows
@@ -67,7 +67,7 @@ async def handle(partition: int, messages: list[Any]) -> None:
     served = session.serve(view).take(rows)
     positions = [(batch.events[i], messages[i].key.decode(), position(messages[i])) for i in rows.tolist()]
     found = borrowed.predictions(positions, served) if positions else []
-    sent = [await vectors.send(value=value) for value in arrow(found, batch.times[rows], served)]
+    sent = [await vectors.send(value=value) for value in arrow(found, batch, rows, served)]
     for prediction in found:
         sent.append(await predictions.send(key=prediction["key"].encode(), value=encode(prediction)))
     await asyncio.gather(*sent)
@@ -100,9 +100,10 @@ def position(message: Any) -> Position:
     return Position(message.topic, message.partition, message.offset, message.timestamp)
 
 
-def arrow(found: list[dict[str, Any]], times: Floats, served: Served) -> list[bytes]:
+def arrow(found: list[dict[str, Any]], batch: EventBatch, rows: Ints, served: Served) -> list[bytes]:
     ids, event_ids = ([one[name] for one in found] for name in ("prediction_id", "event_id"))
-    return list(encoder.encode(VectorRows(ids, event_ids, times, served)))
+    logged = VectorRows(ids, event_ids, batch.times[rows], served, batch.partitions[rows], batch.offsets[rows])
+    return list(encoder.encode(logged))
 
 
 @app.on_before_shutdown.connect

@@ -124,7 +124,14 @@ class Loop:
         self, batch: EventBatch, served: Served, ids: list[str], event_ids: list[str], rows: list[int]
     ) -> list[dict[str, Any]]:
         kept = served.take(np.array(rows, dtype=np.int64))
-        logged = VectorRows([ids[i] for i in rows], [event_ids[i] for i in rows], batch.times[rows], kept)
+        logged = VectorRows(
+            [ids[i] for i in rows],
+            [event_ids[i] for i in rows],
+            batch.times[rows],
+            kept,
+            batch.partitions[rows],
+            batch.offsets[rows],
+        )
         return [{"value": value} for value in self.vectors.encode(logged)]
 
     def prediction_records(

@@ -53,11 +53,12 @@ def fit_encoding(matrix: Matrix, schema: FeatureSchema, texts: Mapping[str, Coll
 
 def _vocabulary(values: Matrix, texts: Collection[str]) -> Vocabulary:
     codes = [int(code) for code in np.unique(values[~np.isnan(values)])]
-    known = _by_code(texts)
+    known = texts_by_code(texts)
     return Vocabulary(codes, [" | ".join(known[code]) if code in known else None for code in codes])
 
 
-def _by_code(texts: Collection[str]) -> dict[int, list[str]]:
+def texts_by_code(texts: Collection[str]) -> dict[int, list[str]]:
+    """The texts of each code, sorted."""
     found: dict[int, list[str]] = {}
     for text in sorted(set(texts)):
         found.setdefault(binascii.crc32(text.encode()), []).append(text)
@@ -73,7 +74,7 @@ def collisions(texts: Mapping[str, Collection[str]]) -> list[str]:
     return [
         f"column {name!r}: {', '.join(map(repr, group))} have the same CRC-32 and count as one category; change one of the texts"
         for name, known in texts.items()
-        for group in _by_code(known).values()
+        for group in texts_by_code(known).values()
         if len(group) > 1
     ]
 

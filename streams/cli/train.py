@@ -17,6 +17,7 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from featurestore.plan import FeaturePlan
+    from monitors.drift.profile import Profile
     from scorer.pipeline import Pipeline
     from scorer.training import TrainedModel
     from streams.history import KafkaHistory
@@ -75,6 +76,7 @@ def train(
         registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
         for name, value in trained.metrics.items():
             click.echo(f"{name:<24}{value:.4f}")
+        click.echo(told_of_windows(trained.profile))
         click.echo(f"{found.model} version {registered.version} is registered in {settings.registry_uri}")
         if promoted:
             promote(found, registered, settings, who, why)
@@ -104,6 +106,16 @@ def _trained(
         click.echo(line)
     with steps(console) as progress:
         return train_on_events(pipeline, plan, read.batches, "kafka", seed, progress, erased)
+
+
+def told_of_windows(profile: "Profile") -> str:
+    """How large the monitor's windows are, and what one of them can see."""
+    events, seconds = profile.window_events, profile.window_seconds
+    windows = f"{seconds:,.0f} s" if seconds is not None else f"{events:,} events"
+    shift = profile.median_shift()
+    if shift is None:
+        return f"monitoring windows of {windows}; the reference is too small to say what they can see"
+    return f"monitoring windows of {windows}: in the median number a shift of {shift:.2f} standard deviations is found"
 
 
 def told(read: "KafkaHistory") -> list[str]:

@@ -71,7 +71,7 @@ def _make(story: Story, state: DemoState, settings: Settings, progress: Progress
 
 def _write_baseline(folder: Path, pipeline: Pipeline, trained: TrainedModel) -> None:
     facts = trained.facts(pipeline=pipeline.name, model_name=pipeline.model, owner=pipeline.owner, created=time.time())
-    write_artifact(folder, trained.model, trained.golden, facts)
+    write_artifact(folder, trained.model, trained.golden, facts, trained.extra)
 
 
 def _print(what: str, done: int, of: int) -> None:

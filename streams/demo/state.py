@@ -25,8 +25,8 @@ from streams.embedded.jars import cache_directory
 from streams.settings import Settings
 
 PREPARED_FILE = "prepared.json"
-CODE = ("featurestore", "scorer", "monitors", "streams/demo/prepare.py", "streams/demo/story.py", "streams/training.py")
-PACKAGES = ("lightgbm", "numpy", "numba")
+CODE = ("featurestore", "scorer", "monitors/drift", "streams/demo/prepare.py", "streams/demo/story.py", "streams/training.py")
+PACKAGES = ("lightgbm", "numpy", "numba", "scipy")
 KEY_DIGITS = 16
 
 

@@ -8,8 +8,9 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["ok", "warn", "drift", "unknown"]
-Severity = Literal["none", "info", "ticket"]
+from monitors.drift.episode import Severity, State
+from monitors.feeds import Feed
+from monitors.quality import Check
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="feature"):
@@ -55,30 +56,6 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     bins: list[str]
     counts: list[int]
     reference_counts: list[int]
-
-
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One check of data quality. ``passed`` is null where it could not be judged; ``value`` was compared with ``limit``."""
-
-    check: str
-    subject: str | None
-    passed: bool | None
-    value: float | None
-    limit: float | None
-    text: str
-
-
-class Feed(msgspec.Struct, frozen=True, kw_only=True):
-    """How fresh one feature group was when it was served: ages in seconds of its entities' newest events, over the window."""
-
-    group: str
-    missing_ratio: float
-    stale_ratio: float
-    youngest_age: float | None
-    age_p50: float | None
-    age_p95: float | None
-    limit: float
-    fresh: bool | None
 
 
 class WindowSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="window"):
@@ -149,3 +126,19 @@ def decode_drift(value: bytes) -> DriftRecord:
     """msgspec.DecodeError for what is no such record."""
     found: DriftRecord = _decoder.decode(value)
     return found
+
+
+__all__ = [
+    "Check",
+    "DriftRecord",
+    "FeatureDrift",
+    "FeatureSkew",
+    "Feed",
+    "Severity",
+    "SkewReport",
+    "State",
+    "WindowSummary",
+    "decode_drift",
+    "drift_topic",
+    "encode_drift",
+]  # fmt: skip

@@ -126,7 +126,7 @@ def test_a_trained_version_scores_from_its_folder_and_as_a_model(tmp_path: Path)
         texts={"shop": SHOPS},
     )  # fmt: skip
     facts = trained.facts(pipeline="world", model_name="fraud", owner="risk", created=1.0, threshold=0.1)
-    write_artifact(tmp_path / "version", trained.model, trained.golden, facts)
+    write_artifact(tmp_path / "version", trained.model, trained.golden, facts, trained.extra)
     scores = []
     for model in (tmp_path / "version", trained.model):
         with TestDriver(PIPELINE, model) as driver:

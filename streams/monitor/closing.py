@@ -1,0 +1,179 @@
+"""A complete window becomes records: every feature judged against its reference, and a summary with quality, decisions, feeds.
+
+All of it follows from the window's counts, the memory of earlier windows and the season: judged again, it is the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from featurestore.definitions import seconds
+from monitors import quality
+from monitors.drift.episode import FeatureMemory
+from monitors.drift.judge import Judgement, judge
+from monitors.drift.profile import DECISION
+from monitors.drift.season import HOUR, Season
+from monitors.feeds import feeds
+from scorer.pipeline import Pipeline
+from streams.monitor.features import facts
+from streams.monitor.records import DriftRecord, FeatureDrift, Severity, State, WindowSummary, encode_drift
+from streams.monitor.references import Reference, References
+from streams.monitor.state import Entry, Pending
+from streams.monitor.windows import Window
+
+VERSIONS_KEPT = 4  # whose memories and seasons are kept: the champion, a canary, a shadow, and one to roll back to
+SEASON = b"season:"  # <version>:<hour>, the checkpoint's field
+
+
+class Closing:
+    """Judges the windows of one pipeline, in the order in which they are complete.
+
+    ``memory`` is by version, and changed in place; ``fields`` are the checkpoint's, of which the seasons are read.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        groups: Sequence[str],
+        references: References,
+        memory: dict[int, list[FeatureMemory]],
+        fields: Mapping[bytes, bytes],
+    ) -> None:
+        self._pipeline, self._declared, self._groups = pipeline.name, pipeline.monitoring, groups
+        self._model, self._references, self._memory = pipeline.model, references, memory
+        self._seasons: dict[int, Season] = {}
+        self._changed: dict[bytes, bytes] = {}
+        for name, value in fields.items():
+            if name.startswith(SEASON):
+                version, hour = map(int, name.removeprefix(SEASON).split(b":"))
+                self._seasons.setdefault(version, Season()).decode(hour, value)
+
+    def changed_fields(self) -> dict[bytes, bytes]:
+        """The seasons' fields that are new since the last call; an empty value is one to be removed."""
+        changed, self._changed = self._changed, {}
+        return changed
+
+    def judged(self, window: Window, pending: Pending) -> list[DriftRecord]:
+        """What is said of a window: a record a feature, then its summary. The season and the memory then know of it."""
+        counts = window.counts
+        counts.quality.repeat(pending.repeats)
+        for kind, n in pending.rejects.items():
+            counts.quality.reject(kind, n)
+        season = self._seasons.pop(window.version, None) or Season()
+        self._seasons[window.version] = season  # the last of all is the last used
+        judgements = self._judgements(window, season)
+        reference = counts.reference
+        features = [self._feature(window, reference, one) for one in judgements] if reference else []
+        summary = self._summary(window, season, judgements, pending)
+        if counts.tally is not None and counts.n:
+            hour = season.add(counts.quality.last, counts.tally)
+            self._changed[b"%s%d:%d" % (SEASON, window.version, hour)] = season.encode(hour)
+        self._forget()
+        return [*features, summary]
+
+    def _judgements(self, window: Window, season: Season) -> list[Judgement]:
+        counts = window.counts
+        if counts.reference is None or counts.tally is None or not counts.n:
+            return []
+        start, end = counts.quality.first, counts.quality.last
+        before, context = self._memory.get(window.version, []), season.context(end, end - start)
+        least = self._declared.minimum_events
+        judgements, after = judge(counts.reference.profile, counts.tally, start, end, before, context, least)
+        self._memory[window.version] = after
+        return judgements
+
+    def _feature(self, window: Window, reference: Reference, one: Judgement) -> FeatureDrift:
+        quality_tally = window.counts.quality
+        return FeatureDrift(
+            drift_id=f"{self._pipeline}/{one.feature}/{window.id}",
+            pipeline=self._pipeline,
+            window=window.id,
+            model=reference.model,
+            model_version=window.version,
+            reference=reference.id,
+            window_start=quality_tally.first,
+            window_end=quality_tally.last,
+            sampled=window.share,
+            **fields_of(one),
+        )
+
+    def _summary(self, window: Window, season: Season, judgements: Sequence[Judgement], pending: Pending) -> WindowSummary:
+        counts, tally = window.counts, window.counts.quality
+        reference = counts.reference
+        found = self._checks(window, season, judgements)
+        rate = counts.positive / counts.decided if counts.decided else None
+        band = self._declared.decision_band
+        state, severity = overall(judgements)
+        return WindowSummary(
+            drift_id=f"{self._pipeline}//{window.id}",
+            pipeline=self._pipeline,
+            window=window.id,
+            model=reference.model if reference else self._model,
+            model_version=window.version,
+            reference=reference.id if reference else None,
+            window_start=tally.first,
+            window_end=tally.last,
+            n=counts.n,
+            repeats=pending.repeats,
+            late=pending.late,
+            sampled=window.share,
+            state=state,
+            severity=severity,
+            why=self._references.why.get(window.version) if reference is None else None,
+            drifting=[one.feature for one in judgements if one.state == "drift"],
+            warned=[one.feature for one in judgements if one.state == "warn"],
+            decision_rate=rate,
+            decision_rate_last_week=last_weeks_rate(season, reference, tally.last),
+            decision_band=band,
+            decision_in_band=None if rate is None or band is None else band[0] <= rate <= band[1],
+            quality_score=quality.score(found),
+            checks=found,
+            feeds=feeds(tally, self._groups),
+        )
+
+    def _checks(self, window: Window, season: Season, judgements: Sequence[Judgement]) -> list[quality.Check]:
+        counts, tally = window.counts, window.counts.quality
+        last_week = season.last_week(tally.last)
+        volume = None
+        if last_week is not None and window.share == 1.0:
+            volume = quality.Volume(
+                events=counts.n, seconds=tally.last - tally.first, last_week_events=last_week.n, last_week_seconds=HOUR
+            )
+        features = facts(counts.reference.profile, counts.tally, judgements) if counts.reference and counts.tally else []
+        return quality.checks(features, tally, self._groups, seconds(self._declared.lateness), volume)
+
+    def _forget(self) -> None:
+        """Drops what is known of versions that serve no longer."""
+        for version in list(self._seasons)[:-VERSIONS_KEPT]:
+            del self._seasons[version]
+            self._memory.pop(version, None)
+            self._changed.update((b"%s%d:%d" % (SEASON, version, hour), b"") for hour in range(168))
+
+
+def overall(judgements: Sequence[Judgement]) -> tuple[State, Severity]:
+    """The worst of the features' states and severities; `unknown` where nothing is known of any."""
+    states, severities = {one.state for one in judgements}, {one.severity for one in judgements}
+    order: tuple[State, ...] = ("drift", "warn", "ok")
+    levels: tuple[Severity, ...] = ("ticket", "info")
+    return next((s for s in order if s in states), "unknown"), next((s for s in levels if s in severities), "none")
+
+
+def last_weeks_rate(season: Season, reference: Reference | None, time: float) -> float | None:
+    """The share of positive decisions in the same hour a week ago; None where it is not known."""
+    tally = season.last_week(time)
+    if tally is None or reference is None:
+        return None
+    place = reference.profile.names.index(DECISION)
+    feature = reference.profile.features[place]
+    decided = int(tally.bins[place, : feature.bins - 1].sum())
+    positive = int(tally.bins[place, feature.codes.index(1.0)]) if 1.0 in feature.codes else 0
+    return positive / decided if decided else None
+
+
+def fields_of(one: Any) -> dict[str, Any]:
+    """A slotted dataclass' fields by name; asdict would copy every list."""
+    return {name: getattr(one, name) for name in one.__slots__}
+
+
+def entry(record: DriftRecord) -> Entry:
+    """A record for the outbox, keyed by its feature."""
+    return Entry(record.drift_id, record.feature if isinstance(record, FeatureDrift) else "", encode_drift(record))

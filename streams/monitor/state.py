@@ -1,0 +1,68 @@
+"""What a monitor finds again after a crash: positions, what was counted, open windows, and what is judged but not yet published.
+
+All of it is one value (featurestore.checkpoints), so that no crash leaves positions without their counts. The seasons, a megabyte
+where there are many features, are fields of their own, of which a window changes one.
+"""
+
+import msgspec
+
+from monitors.drift.episode import FeatureMemory
+from streams.monitor.counts import StoredCounts
+
+STATE = b"state"
+
+
+class StoredWindow(msgspec.Struct, frozen=True):
+    """A streams.monitor.windows.Window with its counts as bytes."""
+
+    id: str
+    version: int
+    begun: int
+    touched: int
+    share: float
+    end: float | None
+    offered: int
+    first_logged: float
+    last_logged: float
+    counts: StoredCounts
+
+
+class Pending(msgspec.Struct):
+    """What belongs to no row, and goes into the next window that is closed: repeated and late rows, rejects by kind."""
+
+    repeats: int = 0
+    late: int = 0
+    rejects: dict[str, int] = {}
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A record that was judged; it leaves the outbox when the broker has it."""
+
+    id: str
+    key: str
+    value: bytes
+
+
+class State(msgspec.Struct):
+    """``offsets``: by "topic/partition", the next to be read; ``times``: the newest event time of each; ``memory`` by version."""
+
+    offsets: dict[str, int] = {}
+    times: dict[str, float] = {}
+    seen: dict[int, list[list[int]]] = {}
+    windows: list[StoredWindow] = []
+    rates: dict[int, float] = {}
+    horizon: float = float("-inf")
+    opened: int = 0
+    memory: dict[int, list[FeatureMemory]] = {}
+    pending: Pending = msgspec.field(default_factory=Pending)
+    outbox: list[Entry] = []
+    format: int = 1
+
+
+def encode_state(state: State) -> bytes:
+    return msgspec.msgpack.encode(state)
+
+
+def decode_state(value: bytes) -> State:
+    """msgspec.DecodeError for what is no state."""
+    return msgspec.msgpack.decode(value, type=State)

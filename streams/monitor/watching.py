@@ -1,0 +1,219 @@
+"""What the owner counts: rows into windows, complete windows into records. Kafka and Redis are left to owner.py.
+
+Every record is counted with its position in one step, between two awaits: whenever the checkpoint is written, positions and
+counts belong together.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from featurestore.definitions import seconds
+from featurestore.plan import FeaturePlan
+from monitors.monitor_metrics import MonitorMetrics
+from scorer.errors import RegistryError
+from scorer.pipeline import Pipeline
+from streams.chunk import TP, Chunk, Record
+from streams.monitor.closing import Closing, entry
+from streams.monitor.counts import Counts
+from streams.monitor.references import References
+from streams.monitor.refusals import refusal
+from streams.monitor.rows import NO_MODEL, Rows, decode_rows
+from streams.monitor.seen import Seen
+from streams.monitor.state import STATE, Pending, State, StoredWindow, decode_state, encode_state
+from streams.monitor.telling import tell
+from streams.monitor.windows import Window, Windows
+from streams.outputs import TopicNames
+from streams.records import DeadLetter
+
+log = logging.getLogger(__name__)
+
+DEFAULT_WINDOW_EVENTS = 1_000  # where a version has no reference that says how many
+FEED_AGE = "5m"  # the objective of every feed that declares no other (docs/quality.md)
+YIELD_ROWS = 5_000  # some 20 ms of work: heartbeats and pages get their turn
+
+CaughtUp = Callable[[TP, int], bool]  # whether nothing lies behind a position
+
+
+class Watching:
+    """All that one owner of a pipeline's monitoring knows; begun from a checkpoint's fields, empty at first."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        plan: FeaturePlan,
+        references: References,
+        metrics: MonitorMetrics,
+        fields: Mapping[bytes, bytes],
+    ) -> None:
+        self.state = decode_state(fields[STATE]) if STATE in fields else State()
+        self.changed = False
+        self._declared, self._references, self._metrics = pipeline.monitoring, references, metrics
+        self._features = TopicNames.of(pipeline.name).features
+        groups = [group.name for group in plan.groups]
+        self._age_limits = [seconds(self._declared.feed_ages.get(group, FEED_AGE)) for group in groups]
+        self._seen = Seen(self.state.seen)
+        self._closing = Closing(pipeline, groups, references, self.state.memory, fields)
+        self._windows = Windows(self._declared.sample_above, rates=self.state.rates, horizon=self.state.horizon)
+        self._windows.opened = self.state.opened
+        self._letters = msgspec.json.Decoder(DeadLetter)
+
+    # -- positions
+
+    def position(self, tp: TP, committed: int | None) -> int | None:
+        """The next offset to be read; where nothing was ever counted, what the group committed."""
+        return self.state.offsets.get(_name(tp), committed)
+
+    async def begin(self, starts: Mapping[TP, int]) -> None:
+        """These are all the partitions there are, and where they are read on. Opens the checkpoint's windows again.
+
+        RegistryError where the reference that they were counted by cannot be had.
+        """
+        for held in self.state.windows:
+            await self._references.ensure(held.version)
+            self._windows.open.append(reopened(held, self._references))
+        self.state.offsets = {_name(tp): offset for tp, offset in starts.items()}
+        self.state.times = {name: time for name, time in self.state.times.items() if name in self.state.offsets}
+        self._partitions = [tp for tp in starts if tp.topic == self._features]
+        self.changed = True
+
+    # -- records
+
+    async def take(self, chunk: Chunk, caught_up: CaughtUp) -> None:
+        """Counts a chunk's records; what is judged meanwhile is in the outbox."""
+        counted = 0
+        for record in chunk.records:
+            if record.offset < self.state.offsets.get(_name(chunk.tp), 0):
+                continue
+            if chunk.topic == self._features:
+                counted += await self._take_rows(chunk.tp, record)
+            else:
+                self._take_letter(record)
+            self.state.offsets[_name(chunk.tp)] = record.offset + 1
+            self.changed = True
+            if counted > YIELD_ROWS:
+                counted = 0
+                await asyncio.sleep(0)
+        if chunk.topic == self._features:
+            self._close(self._windows.passed(self._watermark(caught_up)))
+
+    async def _take_rows(self, tp: TP, record: Record) -> int:
+        try:
+            rows = decode_rows(record.value or b"")
+        except (pa.ArrowInvalid, KeyError) as error:
+            log.warning("%s[%d] offset %d holds no served vectors (%s): left out", *tp, record.offset, error)
+            self._metrics.rows({"unreadable": 1})
+            return 0
+        versions = np.unique(rows.versions).tolist()
+        for version in versions:
+            if version != NO_MODEL:
+                await self._references.ensure(version)
+        self._count(tp, rows, versions, record.timestamp / 1000)
+        return len(rows)
+
+    def _count(self, tp: TP, rows: Rows, versions: Iterable[int], logged: float) -> None:
+        state = self.state
+        if len(rows):
+            state.times[_name(tp)] = max(state.times.get(_name(tp), -np.inf), float(rows.times.max()))
+        fresh = self._seen.fresh(rows.partitions, rows.offsets)
+        if not fresh.all():
+            repeats = len(rows) - int(fresh.sum())
+            state.pending.repeats += repeats
+            self._metrics.rows({"repeated": repeats})
+            rows = rows.take(fresh)
+        for version in versions:
+            mine = rows.versions == version
+            part = rows if mine.all() else rows.take(mine)
+            if version == NO_MODEL:
+                self._metrics.rows({"no_model": len(part)})
+            elif len(part):
+                self._count_version(version, part, logged)
+
+    def _count_version(self, version: int, rows: Rows, logged: float) -> None:
+        reference = self._references.found.get(version)
+        empty = partial(Counts.empty, reference, self._age_limits)
+        length = self._declared.window_seconds
+        late, left_out = 0, self._windows.sampled_out
+        if length is None:
+            size = self._declared.window_events or (reference and reference.profile.window_events) or DEFAULT_WINDOW_EVENTS
+            self._close(self._windows.of_events(version, size, rows, logged, empty))
+        else:
+            late = self._windows.of_time(version, length, rows, logged, empty)
+            self.state.pending.late += late
+        self._metrics.rows({"late": late})
+        left_out = self._windows.sampled_out - left_out
+        self._metrics.rows({"sampled_out": left_out})
+        self._metrics.rows({"counted" if reference else "no_reference": len(rows) - late - left_out})
+
+    def _take_letter(self, record: Record) -> None:
+        try:
+            letter = self._letters.decode(record.value or b"")
+        except msgspec.DecodeError:
+            return
+        rejects, kind = self.state.pending.rejects, refusal(letter)
+        rejects[kind] = rejects.get(kind, 0) + 1
+
+    # -- windows
+
+    def _watermark(self, caught_up: CaughtUp) -> float:
+        """Event time that every partition with records left has passed, less the lateness declared."""
+        times, offsets = self.state.times, self.state.offsets
+        waiting = [times.get(_name(tp), -np.inf) for tp in self._partitions if not caught_up(tp, offsets.get(_name(tp), 0))]
+        passed = min(waiting) if waiting else max(times.values(), default=-np.inf)
+        return passed - seconds(self._declared.lateness)
+
+    def _close(self, windows: Iterable[Window]) -> None:
+        for window in windows:
+            pending, self.state.pending = self.state.pending, Pending()
+            records = self._closing.judged(window, pending)
+            tell(self._metrics, records, time.time())
+            self.state.outbox += [entry(record) for record in records]
+            self.changed = True
+
+    # -- the checkpoint
+
+    def fields(self) -> dict[bytes, bytes]:
+        """What must be found again, as of now; the seasons' fields only where they changed since the last call."""
+        state, windows = self.state, self._windows
+        state.seen = self._seen.as_lists()
+        state.rates, state.horizon, state.opened = windows.rates, windows.horizon, windows.opened
+        state.windows = [stored(window) for window in windows.open]
+        self.changed = False
+        return {STATE: encode_state(state), **self._closing.changed_fields()}
+
+    def delivered(self, n: int) -> None:
+        """The first n entries of the outbox are published."""
+        del self.state.outbox[:n]
+        self.changed = True
+
+
+def _name(tp: TP) -> str:
+    return f"{tp.topic}/{tp.partition}"
+
+
+def stored(window: Window) -> StoredWindow:
+    return StoredWindow(
+        window.id, window.version, window.begun, window.touched, window.share, window.end, window.offered,
+        window.first_logged, window.last_logged, window.counts.stored(),
+    )  # fmt: skip
+
+
+def reopened(held: StoredWindow, references: References) -> Window:
+    """The window again; RegistryError where the reference that it was counted by cannot be had."""
+    wanted = held.counts.reference
+    reference = references.found.get(held.version) if wanted is not None else None
+    if wanted is not None and (reference is None or reference.id != wanted):
+        raise RegistryError(
+            f"window {held.id} needs its reference: {references.why.get(held.version, 'there is another one now')}"
+        )
+    counts = Counts.opened(held.counts, reference)
+    return Window(
+        held.id, held.version, held.begun, held.touched, held.share, counts, held.end, held.offered, held.first_logged,
+        held.last_logged,
+    )  # fmt: skip

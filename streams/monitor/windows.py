@@ -1,0 +1,138 @@
+"""Which window a row belongs to, and when a window is complete. What is counted in it is the tallies' affair, see counts.py.
+
+Windows are of one model version each: the reference that judges a row is that of the model that scored it. A window of events
+takes the version's next rows in the order of arrival. A window of time takes rows by event time; it is complete when every
+partition that still has records has passed its end by the lateness that is declared.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from featurestore.events import Bools
+from streams.monitor.counts import Counts
+from streams.monitor.rows import Rows
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's constants (Steele, Lea, Flood, 2014)
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+@dataclass(slots=True)
+class Window:
+    """One window that is open. ``begun`` and ``touched``: windows opened before it, and before its last row."""
+
+    id: str
+    version: int
+    begun: int
+    touched: int
+    share: float
+    counts: Counts
+    end: float | None = None  # of event time; None where it is a number of events
+    offered: int = 0  # rows before sampling
+    first_logged: float = np.inf  # broker timestamps of its records, in seconds
+    last_logged: float = -np.inf
+
+
+@dataclass(slots=True)
+class Windows:
+    """The open windows of all versions. ``rates`` are rows a second of the last window, by version: the next one's sampling."""
+
+    sample_above: float
+    open: list[Window] = field(default_factory=list)
+    rates: dict[int, float] = field(default_factory=dict)
+    horizon: float = -np.inf  # windows of time that end before are complete
+    opened: int = 0
+    sampled_out: int = 0  # rows left out because others stand for them
+
+    def of_events(self, version: int, size: int, rows: Rows, logged: float, empty: Callable[[], Counts]) -> Iterator[Window]:
+        """Counts a version's rows; yields each window as it becomes full. ``empty`` makes the counts of a new one."""
+        while len(rows):
+            window = next((w for w in self.open if w.version == version and w.end is None), None)
+            if window is None:
+                first = f"v{version}:{rows.prediction_ids[0].as_py()}"
+                window = self._begin(Window(first, version, self.opened, self.opened, self._share(version), empty()))
+            kept = sampled(rows, window.share)
+            places = np.flatnonzero(kept)
+            room = size - window.counts.n
+            taken = int(places[room - 1]) + 1 if len(places) >= room else len(rows)
+            self._count(window, rows.take(slice(0, taken)), kept[:taken], logged)
+            rows = rows.take(slice(taken, len(rows)))
+            if window.counts.n >= size:
+                yield self._close(window)
+                yield from self.forgotten(window)
+
+    def of_time(self, version: int, seconds: float, rows: Rows, logged: float, empty: Callable[[], Counts]) -> int:
+        """Counts a version's rows; returns how many came too late for their window."""
+        numbers = np.floor(rows.times / seconds).astype(np.int64)
+        late = 0
+        for number in np.unique(numbers).tolist():
+            mine = numbers == number
+            end = (number + 1) * seconds
+            if end <= self.horizon:
+                late += int(mine.sum())
+                continue
+            window = next((w for w in self.open if w.version == version and w.end == end), None)
+            if window is None:
+                begin = datetime.fromtimestamp(end - seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                share = self._share(version)
+                window = self._begin(Window(f"v{version}:{begin}", version, self.opened, self.opened, share, empty(), end))
+            part = rows.take(mine)
+            self._count(window, part, sampled(part, window.share), logged)
+        return late
+
+    def passed(self, watermark: float) -> Iterator[Window]:
+        """The windows of time that end at the watermark or before, oldest first; they are closed."""
+        if watermark > self.horizon:
+            self.horizon = watermark
+            done = [window for window in self.open if window.end is not None and window.end <= watermark]
+            for window in sorted(done, key=lambda window: (window.end or 0.0, window.version)):
+                yield self._close(window)
+
+    def forgotten(self, after: Window) -> Iterator[Window]:
+        """Windows of events of other versions that got no row since `after` was begun: their model serves no longer."""
+        for window in [w for w in self.open if w.end is None and w.version != after.version and w.touched < after.begun]:
+            yield self._close(window)
+
+    def _begin(self, window: Window) -> Window:
+        self.opened += 1
+        self.open.append(window)
+        return window
+
+    def _count(self, window: Window, rows: Rows, kept: Bools, logged: float) -> None:
+        window.touched = self.opened
+        window.offered += len(rows)
+        self.sampled_out += len(rows) - int(kept.sum())
+        window.first_logged, window.last_logged = min(window.first_logged, logged), max(window.last_logged, logged)
+        window.counts.add(rows if kept.all() else rows.take(kept))
+
+    def _close(self, window: Window) -> Window:
+        self.open.remove(window)
+        span = window.last_logged - window.first_logged
+        if span > 0:
+            self.rates[window.version] = window.offered / span
+        return window
+
+    def _share(self, version: int) -> float:
+        rate = self.rates.get(version, 0.0)
+        return 1.0 if rate <= self.sample_above else round(self.sample_above / rate, 3)
+
+
+def sampled(rows: Rows, share: float) -> Bools:
+    """Which rows stand for all, bool (n,): by a hash of partition and offset, so that a repetition decides the same."""
+    if share >= 1.0:
+        return np.ones(len(rows), dtype=np.bool_)
+    kept: Bools = _mixed(rows.partitions, rows.offsets) < np.uint64(share * 2**64)
+    return kept
+
+
+def _mixed(partitions: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """splitmix64 of each row's place."""
+    with np.errstate(over="ignore"):
+        mixed = (offsets.astype(np.uint64) + (partitions.astype(np.uint64) << np.uint64(48)) + np.uint64(1)) * _GOLDEN
+        for shift, factor in zip((np.uint64(30), np.uint64(27)), _MIX, strict=True):
+            mixed = (mixed ^ (mixed >> shift)) * factor
+    return mixed ^ (mixed >> np.uint64(31))
