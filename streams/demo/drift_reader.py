@@ -15,11 +15,11 @@ MS = 1000.0
 
 
 class DriftReader:
-    """``found``: what the monitor said of windows that begin at event time `begin` or later."""
+    """``found``: what the monitor has said."""
 
-    def __init__(self, bootstrap_servers: str, pipeline: str, begin: float) -> None:
+    def __init__(self, bootstrap_servers: str, pipeline: str) -> None:
         self.failure: BaseException | None = None
-        self._topic, self._reading = drift_topic(pipeline), Reading(begin)
+        self._topic, self._reading = drift_topic(pipeline), Reading()
         self._stop = threading.Event()
         self._consumer = Consumer(
             {

@@ -1,6 +1,5 @@
-"""What the monitor has said so far of the replay: its last window, and when each feature first drifted.
-
-Windows with events of the warm-up do not count, like everything of it. How records come here is drift_reader.py's.
+"""What the monitor has said so far of the replay: its last window, and when each feature first drifted. How records come here is
+drift_reader.py's.
 """
 
 from collections.abc import Mapping
@@ -56,16 +55,14 @@ class Findings:
 class Reading:
     """Puts windows together: a window's features come first, then its summary; of records with one id the first counts."""
 
-    def __init__(self, begin: float) -> None:
-        """``begin``: event time before which nothing counts."""
+    def __init__(self) -> None:
         self.found = Findings()  # replaced, never changed: another thread may look
-        self._begin = begin
         self._features: dict[str, dict[str, FeatureDrift]] = {}
         self._whole: set[str] = set()
 
     def take(self, record: DriftRecord, published: float) -> None:
         """One record, and the broker's timestamp of it in seconds."""
-        if isinstance(record, SkewReport) or record.window_start < self._begin or record.window in self._whole:
+        if isinstance(record, SkewReport) or record.window in self._whole:
             return
         if isinstance(record, FeatureDrift):
             self._features.setdefault(record.window, {}).setdefault(record.drift_id, record)

@@ -8,10 +8,9 @@ from itertools import pairwise
 
 from confluent_kafka import KafkaException
 
-from streams.demo.drift_reader import DriftReader
 from streams.demo.findings import Findings
 from streams.demo.lag import Lag, LagReader
-from streams.demo.process import DemoProcess
+from streams.demo.monitor import DemoMonitor
 from streams.demo.replay import Replay
 from streams.demo.scoreboard import Quality, Scoreboard
 from streams.demo.snapshot import Alarm, Drift, PutIn, Snapshot, Summary
@@ -34,8 +33,7 @@ class Parts:
     lag: LagReader
     scoreboard: Scoreboard
     workers: Workers
-    monitor: DemoProcess
-    drift: DriftReader
+    monitor: DemoMonitor
     put_in: tuple[PutIn, ...]
 
 
@@ -77,7 +75,7 @@ class Observer:
     def summary(self) -> Summary:
         """Of a replay that has ended and a watcher that has read all; to be called while the workers still run."""
         parts, replay, tally = self._parts, self._parts.replay, self._parts.watcher.tally
-        found = parts.drift.found
+        found = parts.monitor.found
         seconds = max(replay.ended, tally.last_prediction) - replay.started
         quality = parts.scoreboard.quality()
         p50, p99 = parts.watcher.latency_ms(50, 99)
@@ -102,12 +100,12 @@ class Observer:
         )
 
     def _drift(self) -> Drift:
-        found = self._parts.drift.found
+        found = self._parts.monitor.found
         return Drift(
             put_in=self._parts.put_in,
             found=found,
             seconds_ago=max(0.0, time.time() - found.published) if found.windows else 0.0,
-            monitor_alive=self._parts.monitor.process.running,
+            monitor_alive=self._parts.monitor.alive,
         )
 
     def _refresh(self) -> None:

@@ -18,13 +18,12 @@ from scorer.pipeline import Pipeline
 from streams.cli.progress import steps
 from streams.demo.asked import Asked
 from streams.demo.baseline import Baseline
-from streams.demo.drift_reader import DriftReader
 from streams.demo.errors import DemoError, NoWorkersLeft
 from streams.demo.injecting import injected
 from streams.demo.lag import LagReader
+from streams.demo.monitor import DemoMonitor
 from streams.demo.observer import Observer, Parts
 from streams.demo.preparing import preparing
-from streams.demo.process import DemoProcess
 from streams.demo.replay import Replay
 from streams.demo.scoreboard import Scoreboard, hearing
 from streams.demo.signals import Ending
@@ -36,15 +35,12 @@ from streams.demo.watch import Watcher
 from streams.demo.workers import Workers
 from streams.deployments import deploy_champion
 from streams.embedded import Stack
-from streams.embedded.ports import free_ports
 from streams.embedded.stack import KAFKA_VARIABLE, REDIS_VARIABLE
 from streams.outputs import TopicNames
 from streams.settings import Settings
 
 LOOK_SECONDS = 0.25
 WARM_UP_SECONDS = 120.0
-MONITOR_SECONDS = 30.0  # 5 s on two quiet cores
-MONITOR_STOP_SECONDS = 10.0
 DRAIN_SECONDS = 30.0
 
 Progress = Callable[[str, int, int], None]
@@ -88,12 +84,14 @@ class _Demo:
         self._pipeline = self._story.pipeline()
         self._asked = Asked.of(options.drifts, self._story)
         self._state = DemoState.of(self._story, environ)
+        self._monitor: DemoMonitor | None = None
 
     def run(self, began: float) -> None:
         with steps(self._console) as progress:
             source, settings = self._start(progress)
-            self._observed(settings, source)
+            self._watch(settings, source)
             self._warm_up(source, progress)
+            self._start_monitor(settings, progress)
         self._ending.gently = True  # from here on a signal is seen by the replay's loop
         first = self._watcher.tally.first_prediction or time.time()
         self._console.print(f"First prediction after {first - began:.0f} s.", highlight=False)
@@ -113,9 +111,6 @@ class _Demo:
         self._parts.callback(self._workers.close)
         self._scoreboard = Scoreboard(self._pipeline, Baseline(self._story.baseline(), self._state).score)
         self._workers.wait_until_ready(progress)
-        (port,) = free_ports(1)
-        self._monitor = DemoProcess.start("The monitor", "monitor", self._story.pipeline_file, port, settings)
-        self._parts.callback(self._monitor.close, MONITOR_STOP_SECONDS)
         return source.result(), settings
 
     def _start_stack(self, progress: Progress) -> Stack:
@@ -127,7 +122,7 @@ class _Demo:
         progress("starting Kafka and Valkey", 1, 1)
         return stack
 
-    def _observed(self, settings: Settings, source: Source) -> None:
+    def _watch(self, settings: Settings, source: Source) -> None:
         pipeline, kafka = self._pipeline, settings.kafka
         plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
         consumed = [contract(event).topic for event in plan.events]  # a label's topic that feeds no feature is not among them
@@ -135,30 +130,13 @@ class _Demo:
         self._parts.callback(self._lag.close)
         self._watcher = Watcher(kafka, TopicNames.of(pipeline.name), self._scoreboard.predicted)
         self._parts.callback(self._watcher.stop)
-        self._drift = DriftReader(kafka, pipeline.name, source.begin)
-        self._parts.callback(self._drift.stop)
+        self._watcher.start()
         speed = self._options.speed
         records = injected(with_broken(source.records, consumed), self._drifts, speed)
         self._replay = Replay(kafka, records, speed, hearing(pipeline, self._scoreboard))
-        self._observer = Observer(
-            Parts(
-                example=self._story.name,
-                model=pipeline.model,
-                replay=self._replay,
-                watcher=self._watcher,
-                lag=self._lag,
-                scoreboard=self._scoreboard,
-                workers=self._workers,
-                monitor=self._monitor,
-                drift=self._drift,
-                put_in=self._put_in,
-            )
-        )
 
     def _warm_up(self, source: Source, progress: Progress) -> None:
         """Fills the windows; nothing of it counts: neither its events nor its predictions, its latency or its labels."""
-        self._watcher.start()
-        self._drift.start()
         self._replay.warm_up(source.warm_up)
         title, of = f"filling the windows with {self._story.words.warm_up}", len(source.warm_up)
         deadline = time.monotonic() + WARM_UP_SECONDS
@@ -170,15 +148,25 @@ class _Demo:
             time.sleep(LOOK_SECONDS)
         progress(title, 1, 1)
         self._watcher.count_from(self._lag.ends())
-        self._wait_for_monitor(progress)
 
-    def _wait_for_monitor(self, progress: Progress) -> None:
-        """Its start would slow the replay's first seconds. Without it the demo goes on."""
-        deadline = time.monotonic() + MONITOR_SECONDS
-        while not self._monitor.ready and self._monitor.process.running and time.monotonic() < deadline:
-            progress("starting the monitor", 0, 1)
-            self._check()
-            time.sleep(LOOK_SECONDS)
+    def _start_monitor(self, settings: Settings, progress: Progress) -> None:
+        """Last, when there is nothing to judge yet; from then on everything can be asked."""
+        self._monitor = DemoMonitor.start(self._pipeline.name, self._story.pipeline_file, settings)
+        self._parts.callback(self._monitor.close)
+        self._monitor.wait_until_ready(progress)
+        self._observer = Observer(
+            Parts(
+                example=self._story.name,
+                model=self._pipeline.model,
+                replay=self._replay,
+                watcher=self._watcher,
+                lag=self._lag,
+                scoreboard=self._scoreboard,
+                workers=self._workers,
+                monitor=self._monitor,
+                put_in=self._put_in,
+            )
+        )
 
     def _replay_and_show(self) -> None:
         self._replay.start()
@@ -208,11 +196,12 @@ class _Demo:
 
     def _check(self) -> None:
         """Tells of processes that ended by themselves: workers take over from each other, and serve without a monitor too."""
-        for fallen in [*self._workers.fallen(), *([self._monitor] if self._monitor.fallen else [])]:
+        monitor = self._monitor
+        for fallen in [*self._workers.fallen(), *([monitor.process] if monitor and monitor.process.fallen else [])]:
             self._console.print(fallen.last_words(), style="red", highlight=False, markup=False, soft_wrap=True)
         if not self._workers.alive:
             raise NoWorkersLeft("No worker is left; what they did not commit would be read again by the next.")
-        for failure in (self._replay.failure, self._watcher.failure, self._drift.failure):
+        for failure in (self._replay.failure, self._watcher.failure, monitor and monitor.reader.failure):
             if failure:
                 raise DemoError(f"The demo cannot go on: {failure}")
 

@@ -4,10 +4,8 @@ from typing import Any
 
 from streams.monitor.records import Check, FeatureDrift, Feed, State, WindowSummary
 
-LATER = 2_000_000_000.0  # after every replay's beginning
 
-
-def feature(name: str, window: str, state: State = "ok", psi: float | None = 0.01, start: float = LATER) -> FeatureDrift:
+def feature(name: str, window: str, state: State = "ok", psi: float | None = 0.01) -> FeatureDrift:
     return FeatureDrift(
         drift_id=f"p/{name}/{window}",
         pipeline="p",
@@ -17,8 +15,8 @@ def feature(name: str, window: str, state: State = "ok", psi: float | None = 0.0
         model="m",
         model_version=1,
         reference="r",
-        window_start=start,
-        window_end=start + 60,
+        window_start=0.0,
+        window_end=60.0,
         n=1_840,
         m=100_000,
         effective_n=900.0,
@@ -47,7 +45,7 @@ def feature(name: str, window: str, state: State = "ok", psi: float | None = 0.0
     )
 
 
-def summary(window: str, start: float = LATER, **changes: Any) -> WindowSummary:
+def summary(window: str, **changes: Any) -> WindowSummary:
     """One failed check of two, one feed of two that is not fresh."""
     usual: dict[str, Any] = {
         "drift_id": f"p//{window}",
@@ -56,8 +54,8 @@ def summary(window: str, start: float = LATER, **changes: Any) -> WindowSummary:
         "model": "m",
         "model_version": 1,
         "reference": "r",
-        "window_start": start,
-        "window_end": start + 60,
+        "window_start": 0.0,
+        "window_end": 60.0,
         "n": 1_840,
         "repeats": 0,
         "late": 0,

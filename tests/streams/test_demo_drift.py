@@ -12,13 +12,13 @@ from streams.demo.findings import Findings, Reading
 from streams.demo.observer import alarms
 from streams.demo.snapshot import Drift, PutIn
 from streams.monitor.records import DriftRecord, SkewReport
-from tests.streams.demo_records import LATER, feature, summary
+from tests.streams.demo_records import feature, summary
 
 SHIFT = PutIn("distance=1.5@20", "Departure.distance +1.5 standard deviations (+1,104)", 20.0)
 
 
 def read(*records: tuple[DriftRecord, float]) -> Findings:
-    reading = Reading(begin=LATER)
+    reading = Reading()
     for record, published in records:
         reading.take(record, published)
     return reading.found
@@ -62,12 +62,6 @@ def test_the_last_window_is_told_with_its_features_the_worst_first() -> None:
     assert result.first_drift == {"distance": 0.0}
 
 
-def test_windows_with_events_of_the_warm_up_do_not_count() -> None:
-    early = LATER - 1
-    result = read((feature("distance", "v1:a", "drift", start=early), 1.0), (summary("v1:a", start=early), 1.0))
-    assert result == Findings()
-
-
 def test_a_window_that_is_not_whole_yet_is_not_told() -> None:
     assert read((feature("distance", "v1:a", "drift"), 1.0)).windows == 0
 
@@ -82,7 +76,7 @@ def test_of_several_records_with_one_id_the_first_counts() -> None:
 
 
 def test_a_skew_report_is_no_window() -> None:
-    report = SkewReport(drift_id="s", pipeline="p", window_start=LATER, window_end=LATER, share=0.01, events=1, features=[])
+    report = SkewReport(drift_id="s", pipeline="p", window_start=0.0, window_end=0.0, share=0.01, events=1, features=[])
     assert read((report, 1.0)) == Findings()
 
 
