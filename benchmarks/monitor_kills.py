@@ -3,10 +3,6 @@
 Some records are sent twice, as a worker that crashed between publishing and merging does.
 """
 
-import asyncio
-import os
-import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -20,64 +16,17 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from benchmarks.gauge_feed import Feed
 from benchmarks.gauges import pipeline
-from benchmarks.monitored import COMMAND
-from featurestore.checkpoints import Checkpoint
+from benchmarks.monitor_process import MonitorProcess, drained, read_state, wait_for
 from featurestore.events import Floats, Ints
 from monitors.drift.profile import Profile
 from monitors.drift.tally import Binner, Tally
 from streams.monitor.records import FeatureDrift, WindowSummary, decode_drift, drift_topic
 from streams.monitor.rows import decode_rows
-from streams.monitor.state import STATE, State, decode_state
+from streams.monitor.state import State
 from streams.outputs import TopicNames
 
-AT_WORK = ": at work;"
-WAIT_SECONDS = 60.0
-SESSION_SECONDS = 6.0
 PIECE_ROWS, PIECE_SECONDS = 120, 0.05  # 2,400 rows a second: a window every 0.4 s, so that kills fall into judging too
 REPEATED_EVERY = 7  # records
-
-
-class MonitorProcess:
-    """`tidegate monitor` on the gauges; what it says goes to a file."""
-
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self._log = log
-        with log.open("ab") as out:
-            self._began = out.tell()
-            command = [*COMMAND, "--web-port", "0", "--session-timeout", str(SESSION_SECONDS)]
-            self._process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=out, stderr=out)
-
-    def said(self) -> str:
-        return self._log.read_bytes()[self._began :].decode(errors="replace")
-
-    def wait_until_at_work(self) -> None:
-        wait_for(lambda: AT_WORK in self.said() or self._ended(), "the monitor to be at work")
-
-    def _ended(self) -> bool:
-        if self._process.poll() is not None:
-            raise RuntimeError(f"the monitor ended by itself: {self.said()}")
-        return False
-
-    def kill(self) -> None:
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-
-    def stop(self) -> int:
-        """SIGTERM; the exit code."""
-        self._process.terminate()
-        try:
-            return self._process.wait(20.0)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.05)
 
 
 class Sending(threading.Thread):
@@ -138,36 +87,12 @@ def run(
                 monitor = MonitorProcess(environment, log)
             monitor.wait_until_at_work()
             sending.finish()
-            wait_for(lambda: _drained(environment), "the monitor to read all rows")
+            wait_for(lambda: drained(environment), "the monitor to read all rows")
             monitor.stop()
         except BaseException:
             monitor.kill()
             raise
         return verdict(environment, np.vstack(sending.matrices), profile)
-
-
-def read_state(environment: dict[str, str]) -> State:
-    """The monitor's own checkpoint."""
-
-    async def read() -> State:
-        checkpoint = Checkpoint(environment["REDIS_URL"], f"monitor:{pipeline.name}")
-        try:
-            fields = await checkpoint.read()
-        finally:
-            await checkpoint.close()
-        return decode_state(fields[STATE]) if STATE in fields else State()
-
-    return asyncio.run(read())
-
-
-def _drained(environment: dict[str, str]) -> bool:
-    consumer = Consumer({"bootstrap.servers": environment["KAFKA_BOOTSTRAP_SERVERS"], "group.id": "kills"})
-    try:
-        topic, state = TopicNames.of(pipeline.name).features, read_state(environment)
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in range(4)}
-    finally:
-        consumer.close()
-    return not state.outbox and all(state.offsets.get(f"{topic}/{p}") == end for p, end in ends.items())
 
 
 def drift_records(bootstrap_servers: str) -> list[FeatureDrift | WindowSummary]:

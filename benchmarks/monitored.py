@@ -1,6 +1,5 @@
 """A stack on which a monitor says what it makes of the gauges' served vectors."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,7 @@ from streams.settings import Settings
 from streams.topics import ensure_topics
 from streams.training import promote, register
 
-PIPELINE_FILE = Path(__file__).parent / "gauges.py"
 TRAINING_ROWS, TRAINING_SPACING_SECONDS = 60_000, 30.0
-COMMAND = [sys.executable, "-c", "from streams.cli import main; main()", "monitor", str(PIPELINE_FILE)]
 
 
 def deploy(settings: Settings, partitions: int) -> Profile:

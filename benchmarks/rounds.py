@@ -42,7 +42,12 @@ def compete(workload: Workload, contenders: Sequence[Contender], options: Option
 
 def circumstances(workload: Workload) -> str:
     """A sentence on when and on what was measured; to be asked for at the end."""
-    with redis.Redis.from_url(workload.stack.redis_url) as client:
+    return described_stack(workload.stack.redis_url)
+
+
+def described_stack(redis_url: str) -> str:
+    """The same of any stack, by its Redis."""
+    with redis.Redis.from_url(redis_url) as client:
         described = machine.describe(client.info("server").get("valkey_version", "?"))
     return f"{datetime.now(UTC):%Y-%m-%d}; {described}; load over the last minute at the end {machine.load():.1f}."
 

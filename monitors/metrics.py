@@ -1,4 +1,4 @@
-"""Every Prometheus metric that a worker exports: names, units, labels. Nothing else declares metrics.
+"""Every Prometheus metric that a worker exports: names, units, labels. The lag monitor's are in monitors/lag_metrics.py.
 
 Label values are bounded: never a key, an id or a hash. Every outcome and reason exists from the start, at 0.
 """

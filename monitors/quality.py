@@ -42,6 +42,7 @@ MISPLACED_LIMIT = 0.01  # windows keep their tails for stragglers (lateness_tile
 DUPLICATE_LIMIT = 0.01  # each counts twice in every feature: a count is then 1 % off
 # Half or double the same hour last week: holidays and campaigns stay within, an outage or a loop does not.
 VOLUME_LOW, VOLUME_HIGH = 0.5, 2.0
+VOLUME_SECONDS_MIN = 300.0  # a shorter stretch may be a burst or a lull of any sound stream; an hour has both
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,8 +214,9 @@ def _duplicates(tally: QualityTally) -> Check:
 
 def _volume(volume: Volume | None) -> Check:
     """Two counts at rates in the proportion of the limit: given their sum, one is binomial (Przyborowski and Wilenski, 1940)."""
-    if volume is None or volume.last_week_events == 0 or volume.seconds <= 0:
-        return Check(check="volume", subject=None, passed=None, value=None, limit=None, text="last week's same hour is not known")
+    if volume is None or volume.last_week_events == 0 or volume.seconds < VOLUME_SECONDS_MIN:
+        text = "last week's same hour is not known, or the stretch is too short"
+        return Check(check="volume", subject=None, passed=None, value=None, limit=None, text=text)
     now, then, total = volume.events, volume.last_week_events, volume.events + volume.last_week_events
     stretch = volume.seconds / volume.last_week_seconds
     ratio = now / stretch / then

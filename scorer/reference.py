@@ -20,16 +20,14 @@ def reference_profile(
     matrix: Matrix,
     times: Times,
     schema: FeatureSchema,
-    scores: Scores,
-    *,
+    predicted: Matrix,
     task: Task,
-    threshold: float,
     monitoring: Monitoring,
     metrics: Mapping[str, float],
     texts: Mapping[str, Collection[str]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Profile:
-    """The profile of all labelled rows (n, features) in order of ``times``, and of the validation rows' ``scores``."""
+    """The profile of all labelled rows (n, features) in order of ``times``, and of the validation rows' ``predicted`` (v, 3)."""
     known = {
         name: {float(code): " | ".join(found) for code, found in texts_by_code(held).items()}
         for name, held in (texts or {}).items()
@@ -41,7 +39,7 @@ def reference_profile(
         times,
         schema.names,
         ["category" if column.kind is FeatureKind.CATEGORY else "number" for column in schema.columns],
-        predictions(task, scores, threshold),
+        predicted,
         texts=known,
         windows=Windows(monitoring.window_events, monitoring.window_seconds),
         metrics=metrics,

@@ -24,7 +24,7 @@ from scorer.models.encoding import Encoder, Encoding, collisions, fit_encoding
 from scorer.models.lightgbm import LightGBMModel, column_names
 from scorer.monitoring import Monitoring
 from scorer.pipeline import Task
-from scorer.reference import reference_profile
+from scorer.reference import predictions, reference_profile
 from scorer.split import LABELS_MIN, Times, TimeSplit, check_data, check_parts, split_by_time
 
 Param = str | int | float | bool | None
@@ -136,8 +136,7 @@ def train(
     chosen = _params(task, seed, labels, params)
     encoding = fit_encoding(matrix[split.train], schema, texts)
     booster = _boost(matrix, labels, split, schema, encoding, chosen, rounds_max, progress)
-    text = _stable_text(booster.model_to_string(num_iteration=booster.best_iteration))
-    model = LightGBMModel(text, schema, task, encoding)
+    model = LightGBMModel(_stable_text(booster.model_to_string(num_iteration=booster.best_iteration)), schema, task, encoding)
     validation = matrix[split.validation]
     scores = model.score(validation)
     metrics = evaluate(labels[split.validation], scores, task, threshold)
@@ -153,16 +152,7 @@ def train(
         golden=golden_rows(validation, seed),
         warnings=collisions(texts or {}),
         profile=reference_profile(
-            matrix,
-            times,
-            schema,
-            scores,
-            task=task,
-            threshold=threshold,
-            monitoring=monitoring,
-            metrics=metrics,
-            texts=texts,
-            progress=profiling,
+            matrix, times, schema, predictions(task, scores, threshold), task, monitoring, metrics, texts, profiling
         ),
     )
 

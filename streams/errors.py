@@ -17,6 +17,7 @@ StreamError
 │   └── RecordTooLarge     a record exceeds what producer or topic allow
 ├── RecordsGone            Kafka no longer holds records that the feature store lacks
 ├── SettingsError          the environment lacks something, or says something impossible
+├── SkewUnknown            served vectors could not be compared with offline ones
 └── TopicError             topics could not be listed or created
     └── TopicsMissing      topics do not exist and may not be created
 """
@@ -92,6 +93,10 @@ class RecordsGone(StreamError):
 
 class SettingsError(StreamError):
     """The environment lacks something, or says something impossible; the message names the variable."""
+
+
+class SkewUnknown(StreamError):
+    """Served vectors could not be compared with offline ones; the message says why, and what would help."""
 
 
 class PositionBeyondLog(StreamError):

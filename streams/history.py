@@ -25,10 +25,10 @@ from streams.errors import DeadLettersError
 from streams.partition_reader import read_partition
 from streams.records import record_id
 from streams.topic_facts import TopicFacts
-from streams.training import needed_events
 
 CHUNK_RECORDS = 10_000
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+Keep = Callable[[EventBatch], EventBatch]  # what of a batch is held
 
 
 @dataclass(slots=True)
@@ -54,11 +54,13 @@ async def read_kafka(
     pseudonyms: Pseudonyms | None = None,
     replayable: Collection[TP] = (),
     progress: Progress = lambda *_: None,
+    keep: Keep = lambda batch: batch,
 ) -> KafkaHistory:
     """Everything of these events' topics up to now with first <= event time < last (seconds since the epoch).
 
-    `replayable` are the partitions with dead letters. HistoryError where a topic is missing;
-    RecordsGone where retention overtakes the reading.
+    Records with a timestamp from before `first - future_skew_seconds` are not read: no event in them can be that young.
+    `replayable` are the partitions with dead letters. `keep` says what of each batch is held. HistoryError where a topic is
+    missing; RecordsGone where retention overtakes the reading.
     """
     facts, out = TopicFacts(bootstrap_servers), KafkaHistory()
     for event in events:
@@ -66,15 +68,23 @@ async def read_kafka(
         tps = await asyncio.to_thread(facts.partitions, [topic])
         if not tps:
             raise HistoryError(f"there is no topic {topic} in Kafka yet; workers create it. Train on files: --data")
-        firsts, ends = facts.firsts(tps), facts.ends(tps)
+        firsts, ends, begins = facts.firsts(tps), facts.ends(tps), facts.since(tps, first - future_skew_seconds)
         out.began |= {tp: offset for tp, offset in firsts.items() if offset > 0}
         for tp in tps:
-            begin, end = firsts[tp], ends[tp]
+            begin, end = begins[tp], ends[tp]
             chunks = read_partition(bootstrap_servers, tp, begin, end, CHUNK_RECORDS, headers=tp in replayable)
-            async for reached in _add(chunks, decode, out):
+            async for reached in _add(chunks, decode, out, lambda batch: keep(_between(batch, first, last))):
                 progress(f"reading {tp.topic}/{tp.partition}", reached - begin, end - begin)
-    out.batches = [one for batch in out.batches if len(one := picked(batch, (batch.times >= first) & (batch.times < last)))]
     return out
+
+
+def _between(batch: EventBatch, first: float, last: float) -> EventBatch:
+    return picked(batch, (batch.times >= first) & (batch.times < last))
+
+
+def needed_events(pipeline: Pipeline, plan: FeaturePlan) -> list[type[Event]]:
+    """The kinds of events that a history must have: what features are computed from, and labels."""
+    return list(dict.fromkeys([*plan.history_events, pipeline.label.event]))
 
 
 async def read_topics(
@@ -86,16 +96,20 @@ async def read_topics(
     progress: Progress = lambda *_: None,
 ) -> KafkaHistory:
     """What a pipeline's training needs, with first <= event time < last (``between``, in seconds); see read_kafka."""
-    try:
-        letters = await read_letters(bootstrap_servers, pipeline.name, progress=progress)
-    except DeadLettersError:  # no worker has run yet
-        letters = []
-    replayable = {letter.tp for letter in letters}
+    replayable = await with_letters(bootstrap_servers, pipeline.name, progress)
     events, skew = needed_events(pipeline, plan), pipeline.future_skew_seconds
     return await read_kafka(bootstrap_servers, events, *between, skew, pseudonyms, replayable, progress)
 
 
-async def _add(chunks: AsyncIterator[Chunk], decode: Decoder, out: KafkaHistory) -> AsyncIterator[int]:
+async def with_letters(bootstrap_servers: str, pipeline: str, progress: Progress = lambda *_: None) -> set[TP]:
+    """The partitions with records that became dead letters: where copies of events may lie."""
+    try:
+        return {letter.tp for letter in await read_letters(bootstrap_servers, pipeline, progress=progress)}
+    except DeadLettersError:  # no worker has run yet
+        return set()
+
+
+async def _add(chunks: AsyncIterator[Chunk], decode: Decoder, out: KafkaHistory, keep: Keep) -> AsyncIterator[int]:
     """Adds a partition's events to the history; yields the offsets reached. A copy lies behind its original."""
     accepted: set[int] = set()
     async for chunk in chunks:
@@ -105,10 +119,11 @@ async def _add(chunks: AsyncIterator[Chunk], decode: Decoder, out: KafkaHistory)
         named = {record.offset: offset_of(chunk.tp, id) for record in chunk.records if (id := replay_of(record)) is not None}
         copies = {offset for offset, original in named.items() if original in accepted}
         if copies:
-            kept = np.array([offset not in copies for offset in batch.offsets.tolist()], dtype=np.bool_)
-            out.copies[chunk.topic] += int((~kept).sum())
-            batch = picked(batch, kept)
-        out.batches.append(batch)
+            originals = np.array([offset not in copies for offset in batch.offsets.tolist()], dtype=np.bool_)
+            out.copies[chunk.topic] += int((~originals).sum())
+            batch = picked(batch, originals)
+        if len(kept := keep(batch)):
+            out.batches.append(kept)
         yield chunk.last_offset + 1
 
 

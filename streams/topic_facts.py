@@ -65,6 +65,14 @@ class TopicFacts:
         """The offset that each partition's next record will have."""
         return self._offsets(tps, OffsetSpec.latest())
 
+    def since(self, tps: Iterable[TP], time: float) -> dict[TP, int]:
+        """The offset of each partition's first record with a timestamp of `time` (seconds) or later; its end if there is none."""
+        if time <= 0:
+            return self.firsts(tps)
+        found = self._offsets(tps, OffsetSpec.for_timestamp(int(time * 1000)))
+        ends = self.ends([tp for tp, offset in found.items() if offset < 0])
+        return {tp: ends.get(tp, offset) for tp, offset in found.items()}
+
     def _offsets(self, tps: Iterable[TP], spec: OffsetSpec) -> dict[TP, int]:
         wanted = {TopicPartition(*tp): spec for tp in tps}
         if not wanted:

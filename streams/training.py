@@ -11,7 +11,7 @@ from featurestore import offline
 from featurestore.admission import Erasures, picked
 from featurestore.definitions import seconds
 from featurestore.errors import HistoryError
-from featurestore.events import Event, EventBatch
+from featurestore.events import EventBatch
 from featurestore.parquet import read_history
 from featurestore.personal import Pseudonyms
 from featurestore.plan import FeaturePlan, compile_plan
@@ -22,6 +22,7 @@ from scorer.pipeline import Pipeline
 from scorer.registry import MLflowRegistry
 from scorer.training import TrainedModel, git_state, train
 from streams.deployments import deploy_champion
+from streams.history import needed_events
 from streams.settings import Settings
 
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
@@ -66,11 +67,6 @@ def train_pipeline(
         pseudonyms,
     )
     return train_on_events(pipeline, plan, batches, f"parquet:{data.name}", seed, progress, erased, rows_from)
-
-
-def needed_events(pipeline: Pipeline, plan: FeaturePlan) -> list[type[Event]]:
-    """The kinds of events that a history must have: what features are computed from, and labels."""
-    return list(dict.fromkeys([*plan.history_events, pipeline.label.event]))
 
 
 def train_on_events(

@@ -1,4 +1,4 @@
-"""A worker's pages, served from a thread of its own so that probes answer while a chunk computes.
+"""A process's pages, served from a thread of its own so that probes answer while a chunk computes.
 
 ``/metrics`` for Prometheus; ``/healthz`` answers while the process lives; ``/readyz`` only once everything it lists is true.
 """
@@ -17,7 +17,7 @@ from streams.errors import SettingsError
 
 @dataclass(slots=True)
 class Readiness:
-    """What must hold before a worker takes traffic, each with why it does not yet (None: it does)."""
+    """What must hold before a process does its work, each with why it does not yet (None: it does)."""
 
     waiting: dict[str, str | None] = field(default_factory=dict)
 
@@ -58,8 +58,7 @@ class WebServer:
             self._server = ThreadingHTTPServer((host, port), handler)
         except OSError as error:
             raise SettingsError(
-                f"{host}:{port} cannot be listened on ({error.strerror}); "
-                f"give this worker another --web-port, or 0 for a free one"
+                f"{host}:{port} cannot be listened on ({error.strerror}); give another --web-port, or 0 for a free one"
             ) from error
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
@@ -85,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/readyz":
             self._answer(200 if self.readiness.ready else 503, self.readiness.page().encode())
         else:
-            self._answer(404, b"this worker has /metrics, /healthz and /readyz\n")
+            self._answer(404, b"here are /metrics, /healthz and /readyz\n")
 
     def _answer(self, status: int, body: bytes, content_type: str = "text/plain; charset=utf-8") -> None:
         self.send_response(status)

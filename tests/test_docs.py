@@ -1,5 +1,6 @@
 """What the docs promise of records holds for live ones, and the schemas committed are the code's."""
 
+import io
 import json
 import os
 import subprocess
@@ -9,12 +10,25 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import pytest
+from rich.console import Console
 
 from scorer.deployments import Deployment
 from streams.audit import Act
 from streams.cli.check import check_pipeline
+from streams.drift.table import print_window
 from streams.loading import load_pipeline
+from streams.monitor.records import (
+    Check,
+    DriftRecord,
+    FeatureDrift,
+    FeatureSkew,
+    Feed,
+    SkewReport,
+    WindowSummary,
+    encode_drift,
+)
 from streams.records import REASONS, Prediction, PredictionPart, PredictionRest, json_schemas
+from tests.streams.drift_world import example, log
 from tests.streams.records import chunk, event_chunk
 from tests.streams.test_flow import World, sales, serving
 
@@ -26,10 +40,10 @@ def schema(name: str) -> dict[str, object]:
     return loaded
 
 
-@pytest.mark.parametrize("name", ["predictions", "dead-letters", "deployments", "audit"])
+@pytest.mark.parametrize("name", ["predictions", "dead-letters", "deployments", "audit", "drift"])
 def test_committed_schemas_are_the_codes(name: str) -> None:
-    others = {"deployments": msgspec.json.schema(Deployment), "audit": msgspec.json.schema(Act)}
-    assert schema(name) == (json_schemas() | others)[name]
+    others = {"deployments": Deployment, "audit": Act, "drift": DriftRecord}
+    assert schema(name) == (json_schemas() | {kind: msgspec.json.schema(type) for kind, type in others.items()})[name]
 
 
 def test_live_records_keep_their_schemas() -> None:
@@ -59,6 +73,33 @@ def test_every_field_of_a_prediction_is_described() -> None:
     text = (DOCS / "topics.md").read_text()
     definition = next(iter(schema("predictions")["$defs"].values()))  # type: ignore[attr-defined]
     assert all(f"`{name}`" in text for name in definition["properties"])
+
+
+def test_every_field_of_a_drift_record_is_described() -> None:
+    section = (DOCS / "topics.md").read_text().split("## `<pipeline>.drift`")[1].split("\n## ")[0]
+    kinds = dict(zip(("feature", "window", "skew"), section.split("\n`kind` `")[1:], strict=True))
+    parts = {"feature": [FeatureDrift], "window": [WindowSummary, Check, Feed], "skew": [SkewReport, FeatureSkew]}
+    for kind, structs in parts.items():
+        for struct in structs:
+            assert [name for name in struct.__struct_fields__ if f"`{name}`" not in kinds[kind]] == [], struct
+
+
+def test_drift_records_keep_their_schema() -> None:
+    latest, skew = log().latest, log().skew
+    nothing = dict.fromkeys(("psi", "psi_excess", "p", "q", "effective_n", "unseen_ratio", "alarm_since"))
+    unknown = msgspec.structs.replace(latest.features[0], state="unknown", **nothing)
+    assert skew is not None
+    records: list[DriftRecord] = [*latest.features, latest.summary, unknown, skew]
+    validator = jsonschema.Draft202012Validator(schema("drift"))
+    for record in records:
+        validator.validate(json.loads(encode_drift(record)))
+
+
+def test_the_example_of_a_drift_table_is_the_codes() -> None:
+    out = io.StringIO()
+    print_window(Console(file=out, width=100, highlight=False), example().latest, example().skew)
+    printed = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+    assert printed in (DOCS / "reading-drift.md").read_text()
 
 
 def test_the_guides_pipeline_passes_the_check(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from benchmarks.parts import (
     entities,
     latency,
     memory,
+    monitor,
     partitions,
     payments,
     scoring,
@@ -29,4 +30,5 @@ PARTS: dict[str, Part] = {
     "entities": entities.measure,
     "memory": memory.measure,
     "startup": startup.measure,
+    "monitor": monitor.measure,
 }

@@ -33,9 +33,8 @@ class Detectable(msgspec.Struct, frozen=True):
     floor: float
 
     def scaled(self, null: Null, n: float, m: float) -> float:
-        """The shift for a window of ``n`` against ``m``: PSI grows with the shift's square, its chance with 1/n + 1/m."""
-        ratio = (1 / n + 1 / m) / (1 / null.chunk_events + 1 / null.rest_events)
-        return max(self.shift * float(np.sqrt(ratio)), self.floor)
+        """The shift for a window of ``n`` against ``m``: PSI grows with the shift's square."""
+        return max(self.shift * float(np.sqrt(null.ratio(n, m))), self.floor)
 
 
 def least_psi(null: Null, bins: int, features: int) -> float:

@@ -4,6 +4,7 @@ How it is made from rows is in reference.py.
 """
 
 import hashlib
+from math import inf
 from statistics import median
 from typing import Literal
 
@@ -88,11 +89,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(self.encode()).hexdigest()[:ID_DIGITS]
 
     def median_shift(self) -> float | None:
-        """Of the numbers in the vector, in sd: what one usual window finds; None where nothing is known."""
+        """Of the numbers in the vector, in sd: what one usual window finds, inf for nothing; None where that is not known."""
+        usual = self.window_events or self.chunk_events
         vector = [feature for feature in self.features if feature.kind == "number" and feature.name not in PREDICTIONS]
-        shifts = [feature.shift_at(self.window_events or self.chunk_events) for feature in vector]
-        known = [shift for shift in shifts if shift is not None]
-        return median(known) if known else None
+        shifts = [feature.shift_at(usual) or inf for feature in vector if feature.null is not None]
+        return median(shifts) if shifts else None
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)

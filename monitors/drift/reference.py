@@ -1,6 +1,6 @@
 """Makes the reference profile of a trained model from its rows. Same rows, same bytes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from monitors.drift import bins, window
 from monitors.drift.detectable import detectable_category, detectable_number
-from monitors.drift.null import CHUNK_EVENTS_MIN, chunk_events, chunk_starts, fit_null
+from monitors.drift.null import CHUNK_EVENTS_MIN, PARTS, chunk_events, chunk_starts, fit_null
 from monitors.drift.profile import CONFIDENCE, DECISION, SCORE, FeatureProfile, Profile
 from monitors.drift.statistics import Counts, Floats
 
@@ -53,21 +53,14 @@ def build_profile(
     ``predictions`` (v, 3): score, decision and confidence of the validation rows, in order. ``texts``: by category column, the
     text of each code that is known.
     """
-    texts = texts or {}
-    columns = [
-        Column(name, kind, np.ascontiguousarray(matrix[:, i]), texts.get(name, {}))
-        for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
-    ]
-    predicted = [
-        Column(name, kind, np.ascontiguousarray(predictions[:, i]), texts.get(name, {}))
-        for i, (name, kind) in enumerate(_PREDICTED)
-    ]
-    chosen = _events(columns, times, windows)
+    vector = _columns(matrix, zip(names, kinds, strict=True), texts or {})
+    columns = [*vector, *_columns(predictions, _PREDICTED, texts or {})]
+    chosen = _events(vector, times, windows)
     made = []
-    for done, column in enumerate([*columns, *predicted]):
-        made.append(profile_column(column, chosen, len(columns) + len(predicted)))
+    for done, column in enumerate(columns, 1):
+        made.append(profile_column(column, chosen, len(columns)))
         if progress is not None:
-            progress(done + 1, len(columns) + len(predicted))
+            progress(done, len(columns))
     return Profile(
         features=made,
         window_events=chosen if windows.seconds is None else None,
@@ -80,6 +73,10 @@ def build_profile(
             name: None if value is None or not np.isfinite(value) else float(value) for name, value in (metrics or {}).items()
         },
     )
+
+
+def _columns(matrix: Floats, named: Iterable[tuple[str, Kind]], texts: Mapping[str, Mapping[float, str]]) -> list[Column]:
+    return [Column(name, kind, np.ascontiguousarray(matrix[:, i]), texts.get(name, {})) for i, (name, kind) in enumerate(named)]
 
 
 def profile_column(column: Column, wanted: int, features: int) -> FeatureProfile:
@@ -95,10 +92,12 @@ def _number(column: Column, chunks: Floats, features: int) -> FeatureProfile:
     known = ordered[np.isfinite(ordered)]
     edges = bins.number_edges(known)
     counts = bins.chunk_counts(ordered[None, :], np.array(edges))[0]
-    chunks = np.sort(chunks, axis=1)
-    null = fit_null(bins.chunk_counts(chunks, np.array(edges)), counts)
+    parts = bins.chunk_counts(np.sort(chunks.reshape(len(chunks) * PARTS, chunks.shape[1] // PARTS), axis=1), np.array(edges))
+    null = fit_null(parts.reshape(len(chunks), PARTS, len(counts)), counts)
     mean, sd = _moments(known)
-    detectable = None if null is None or sd is None else detectable_number(chunks, edges, sd, counts, null, features)
+    detectable = (
+        None if null is None or sd is None else detectable_number(np.sort(chunks, axis=1), edges, sd, counts, null, features)
+    )
     return FeatureProfile(
         name=column.name,
         kind="number",
@@ -129,9 +128,9 @@ def _category(column: Column, chunks: Floats, features: int) -> FeatureProfile:
     found, _ = bins.Categories(codes, seen).find(column.values)
     counts = np.bincount(found, minlength=width)
     held, _ = bins.Categories(codes, seen).find(chunks.ravel())
-    rows = np.repeat(np.arange(len(chunks)), chunks.shape[1])
-    held_counts = np.bincount(rows * width + held, minlength=len(chunks) * width).reshape(len(chunks), width)
-    null = fit_null(held_counts, counts)
+    places = np.arange(len(held)) // (max(chunks.shape[1], PARTS) // PARTS) * width + held
+    parts = np.bincount(places, minlength=len(chunks) * PARTS * width).reshape(len(chunks), PARTS, width)
+    null = fit_null(parts, counts)
     return FeatureProfile(
         name=column.name,
         kind="category",
@@ -140,7 +139,7 @@ def _category(column: Column, chunks: Floats, features: int) -> FeatureProfile:
         labels=bins.category_labels(codes, column.texts),
         counts=counts.tolist(),
         null=null,
-        detectable=None if null is None else detectable_category(held_counts, counts, null, features),
+        detectable=None if null is None else detectable_category(parts.sum(axis=1), counts, null, features),
     )
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "dlq": ("dlq", "List dead letters; send their records again."),
     "monitor": ("monitor", "Say each window what drifts, of what workers served."),
     "drift": ("drift", "Show what the monitor said: a table, or a page with plots."),
+    "skew": ("skew", "Compare served features with the same computed offline."),
     "lag": ("lag", "Watch how far any consumer group is behind, in seconds."),
     "tail": ("tail", "Watch predictions or dead letters as they come."),
 }

@@ -115,6 +115,8 @@ def told_of_windows(profile: "Profile") -> str:
     shift = profile.median_shift()
     if shift is None:
         return f"monitoring windows of {windows}; the reference is too small to say what they can see"
+    if shift == float("inf"):
+        return f"monitoring windows of {windows}: in the median number no shift would be found; declare larger ones"
     return f"monitoring windows of {windows}: in the median number a shift of {shift:.2f} standard deviations is found"
 
 

@@ -88,16 +88,27 @@ class WindowSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
 
 
 class FeatureSkew(msgspec.Struct, frozen=True, kw_only=True):
-    """How often one feature, computed again offline, differs from what was served: ``mismatches`` of ``compared`` values."""
+    """How often one feature, computed again offline, differs from what was served: ``mismatches`` of ``compared`` values.
+
+    A mismatch: one is missing and the other not, or they lie more than a billionth apart, and the order in which events arrived
+    does not explain it; ``by_order`` counts those that it does, ``differing`` every difference of a bit. ``why`` says why nothing
+    was compared.
+    """
 
     feature: str
     compared: int
     mismatches: int
     ratio: float | None
+    by_order: int = 0
+    differing: int = 0
+    why: str | None = None
 
 
 class SkewReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="skew"):
-    """Served vectors of sampled entities against the same computed offline, over a stretch of event time."""
+    """Served vectors of sampled entities against the same computed offline, over a stretch of event time.
+
+    ``events`` vectors were compared; ``left_out`` counts those of sampled entities that were not, by reason.
+    """
 
     drift_id: str
     pipeline: str
@@ -106,6 +117,7 @@ class SkewReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     share: float
     events: int
     features: list[FeatureSkew]
+    left_out: dict[str, int] = {}
 
 
 DriftRecord = FeatureDrift | WindowSummary | SkewReport

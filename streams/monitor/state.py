@@ -8,6 +8,7 @@ import msgspec
 
 from monitors.drift.episode import FeatureMemory
 from streams.monitor.counts import StoredCounts
+from streams.monitor.windows import Rate
 
 STATE = b"state"
 
@@ -21,9 +22,6 @@ class StoredWindow(msgspec.Struct, frozen=True):
     touched: int
     share: float
     end: float | None
-    offered: int
-    first_logged: float
-    last_logged: float
     counts: StoredCounts
 
 
@@ -50,7 +48,7 @@ class State(msgspec.Struct):
     times: dict[str, float] = {}
     seen: dict[int, list[list[int]]] = {}
     windows: list[StoredWindow] = []
-    rates: dict[int, float] = {}
+    rates: dict[int, Rate] = {}
     horizon: float = float("-inf")
     opened: int = 0
     memory: dict[int, list[FeatureMemory]] = {}

@@ -198,10 +198,8 @@ def _name(tp: TP) -> str:
 
 
 def stored(window: Window) -> StoredWindow:
-    return StoredWindow(
-        window.id, window.version, window.begun, window.touched, window.share, window.end, window.offered,
-        window.first_logged, window.last_logged, window.counts.stored(),
-    )  # fmt: skip
+    counts = window.counts.stored()
+    return StoredWindow(window.id, window.version, window.begun, window.touched, window.share, window.end, counts)
 
 
 def reopened(held: StoredWindow, references: References) -> Window:
@@ -209,11 +207,6 @@ def reopened(held: StoredWindow, references: References) -> Window:
     wanted = held.counts.reference
     reference = references.found.get(held.version) if wanted is not None else None
     if wanted is not None and (reference is None or reference.id != wanted):
-        raise RegistryError(
-            f"window {held.id} needs its reference: {references.why.get(held.version, 'there is another one now')}"
-        )
-    counts = Counts.opened(held.counts, reference)
-    return Window(
-        held.id, held.version, held.begun, held.touched, held.share, counts, held.end, held.offered, held.first_logged,
-        held.last_logged,
-    )  # fmt: skip
+        why = references.why.get(held.version, "there is another one now")
+        raise RegistryError(f"window {held.id} needs its reference: {why}")
+    return Window(held.id, held.version, held.begun, held.touched, held.share, Counts.opened(held.counts, reference), held.end)

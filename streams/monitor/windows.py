@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +18,7 @@ from featurestore.events import Bools
 from streams.monitor.counts import Counts
 from streams.monitor.rows import Rows
 
+RATE_SECONDS = 10.0  # a batch of records has one timestamp: over less, a burst passes for a rate
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's constants (Steele, Lea, Flood, 2014)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -32,18 +34,31 @@ class Window:
     share: float
     counts: Counts
     end: float | None = None  # of event time; None where it is a number of events
-    offered: int = 0  # rows before sampling
-    first_logged: float = np.inf  # broker timestamps of its records, in seconds
-    last_logged: float = -np.inf
+
+
+class Rate(msgspec.Struct):
+    """Rows a second by the broker's clock: as of the last stretch that was measured, and the one that is being measured."""
+
+    per_second: float = 0.0
+    since: float | None = None
+    rows: int = 0
+
+    def note(self, rows: int, logged: float) -> None:
+        """So many rows more, that were logged at this moment."""
+        if self.since is None:
+            self.since = logged
+        if logged - self.since >= RATE_SECONDS:
+            self.per_second, self.since, self.rows = self.rows / (logged - self.since), logged, 0
+        self.rows += rows
 
 
 @dataclass(slots=True)
 class Windows:
-    """The open windows of all versions. ``rates`` are rows a second of the last window, by version: the next one's sampling."""
+    """The open windows of all versions. By their ``rates`` it is decided whether a new window is of a sample."""
 
     sample_above: float
     open: list[Window] = field(default_factory=list)
-    rates: dict[int, float] = field(default_factory=dict)
+    rates: dict[int, Rate] = field(default_factory=dict)
     horizon: float = -np.inf  # windows of time that end before are complete
     opened: int = 0
     sampled_out: int = 0  # rows left out because others stand for them
@@ -104,20 +119,16 @@ class Windows:
 
     def _count(self, window: Window, rows: Rows, kept: Bools, logged: float) -> None:
         window.touched = self.opened
-        window.offered += len(rows)
+        self.rates.setdefault(window.version, Rate()).note(len(rows), logged)
         self.sampled_out += len(rows) - int(kept.sum())
-        window.first_logged, window.last_logged = min(window.first_logged, logged), max(window.last_logged, logged)
         window.counts.add(rows if kept.all() else rows.take(kept))
 
     def _close(self, window: Window) -> Window:
         self.open.remove(window)
-        span = window.last_logged - window.first_logged
-        if span > 0:
-            self.rates[window.version] = window.offered / span
         return window
 
     def _share(self, version: int) -> float:
-        rate = self.rates.get(version, 0.0)
+        rate = self.rates.get(version, Rate()).per_second
         return 1.0 if rate <= self.sample_above else round(self.sample_above / rate, 3)
 
 

@@ -19,9 +19,9 @@ from scorer.pipeline import Pipeline
 from scorer.training import content_hash
 from streams.audit import erasures
 from streams.dead_letters import HEADER
-from streams.history import KafkaHistory, read_topics
+from streams.history import KafkaHistory, needed_events, read_topics
 from streams.records import DeadLetter, encode, record_id
-from streams.training import labelled_rows, needed_events
+from streams.training import labelled_rows
 from tests.integration.shop import START, TILES, Shop, trade
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]

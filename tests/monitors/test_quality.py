@@ -57,7 +57,7 @@ def judged(
 
 def test_a_sound_window_passes_every_check() -> None:
     found = checks(
-        [FINE, SHOP], window(), ["g"], LATENESS, Volume(events=90, seconds=60, last_week_events=100, last_week_seconds=60)
+        [FINE, SHOP], window(), ["g"], LATENESS, Volume(events=90, seconds=600, last_week_events=100, last_week_seconds=600)
     )
     assert [check.text for check in found if not check.passed] == []
     assert {check.check for check in found} == set(CHECKS)
@@ -158,9 +158,11 @@ def test_volume_against_last_week(now: int, then: int, passed: bool, limit: floa
     assert judged("volume", volume=third).value == pytest.approx(3 * now / then)
 
 
-def test_volume_is_unknown_in_the_first_week() -> None:
+def test_volume_is_unknown_in_the_first_week_and_for_a_moment() -> None:
     assert judged("volume").passed is None
-    assert judged("volume", volume=Volume(events=9, seconds=60, last_week_events=0, last_week_seconds=60)).passed is None
+    assert judged("volume", volume=Volume(events=9, seconds=600, last_week_events=0, last_week_seconds=60)).passed is None
+    burst = Volume(events=900, seconds=60, last_week_events=1_000, last_week_seconds=3_600)
+    assert judged("volume", volume=burst).passed is None
 
 
 def test_a_window_without_events_judges_nothing_and_has_no_score() -> None:

@@ -69,9 +69,15 @@ def test_the_same_rows_give_the_same_bytes(trained: TrainedModel) -> None:
     made = rows()
     scores = trained.model.score(made.matrix[trained.split.validation])
     again = reference_profile(
-        made.matrix, made.times, SCHEMA, scores, task="binary", threshold=0.5, monitoring=Monitoring(), metrics=trained.metrics,
-        texts={"shop": SHOPS},
-    )  # fmt: skip
+        made.matrix,
+        made.times,
+        SCHEMA,
+        predictions("binary", scores, 0.5),
+        "binary",
+        Monitoring(),
+        trained.metrics,
+        {"shop": SHOPS},
+    )
     assert again.encode() == trained.profile.encode()
 
 
@@ -81,9 +87,7 @@ def test_the_declared_window_is_the_profiles(trained: TrainedModel) -> None:
 
     def with_window(window: int | str) -> Profile:
         monitoring = Monitoring(window=window)
-        return reference_profile(
-            made.matrix, made.times, SCHEMA, scores, task="binary", threshold=0.5, monitoring=monitoring, metrics={}
-        )
+        return reference_profile(made.matrix, made.times, SCHEMA, predictions("binary", scores, 0.5), "binary", monitoring, {})
 
     assert (with_window(500).window_events, with_window(500).window_seconds) == (500, None)
     timed = with_window("40m")  # a row a minute

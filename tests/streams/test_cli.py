@@ -51,6 +51,8 @@ def test_check_refuses_a_wrong_pipeline_in_one_sentence(tmp_path: Path) -> None:
         (("produce", PIPELINE_FILE, "--event", "Nothing", "-"), "choose one of Departure, Arrival, Weather"),
         (("worker", "nowhere.py"), "there is no file"),
         (("backfill", PIPELINE_FILE), "KAFKA_BOOTSTRAP_SERVERS is not set"),
+        (("lag", "--once"), "KAFKA_BOOTSTRAP_SERVERS is not set"),
+        (("lag", "--interval", "soon"), "'soon' is not a duration"),
         (("features", "list", "--all"), "KAFKA_BOOTSTRAP_SERVERS is not set"),
         (("features", "show", PIPELINE_FILE, "origin=JFK"), "REDIS_URL is not set"),
         (("features", "drop", "nothing"), "KAFKA_BOOTSTRAP_SERVERS is not set"),
@@ -125,7 +127,7 @@ def test_a_port_in_use_is_one_sentence() -> None:
         port = str(taken.getsockname()[1])
         servers = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1/0"}
         found = call("worker", PIPELINE_FILE, "--web-port", port, **servers)
-    assert (found.exit_code, "give this worker another --web-port" in found.output) == (1, True)
+    assert (found.exit_code, "give another --web-port" in found.output) == (1, True)
     assert call("worker", PIPELINE_FILE, "--in-flight", "0").exit_code == 2
 
 

@@ -67,11 +67,18 @@ def test_a_sample_is_by_hash_and_of_the_share_that_was_asked() -> None:
     assert not (kept & ~sampled(some, 0.5)).any()
 
 
-def test_above_the_declared_rate_the_next_window_is_of_a_sample() -> None:
+def test_above_the_declared_rate_a_new_window_is_of_a_sample() -> None:
     windows, feed = Windows(sample_above=100.0), Feed("", rows_a_record=10**6)
-    (first,) = [w for at in (0.0, 1.0) for w in windows.of_events(1, 1000, rows(500, feed), at, EMPTY)]
-    assert (first.share, windows.rates) == (1.0, {1: 1000.0})
-    (second,) = [w for at in range(10) for w in windows.of_events(1, 1000, rows(1100, feed), float(at), EMPTY)]
-    assert second.share == 0.1
-    assert second.counts.n == 1000
-    assert second.offered == pytest.approx(10_000, rel=0.1)
+    first = [w for at in range(20) for w in windows.of_events(1, 1000, rows(500, feed), float(at), EMPTY)]
+    assert [w.share for w in first[:5]] == [1.0] * 5  # nothing is known of the rate yet
+    assert windows.rates[1].per_second == pytest.approx(500, rel=0.1)
+    assert not list(windows.of_events(1, 1000, rows(900, feed), 20.0, EMPTY))
+    (window,) = windows.open
+    assert window.share == pytest.approx(0.2, rel=0.1)
+    assert windows.sampled_out > 0
+
+
+def test_a_burst_within_one_batch_of_records_is_no_rate() -> None:
+    windows, feed = Windows(sample_above=100.0), Feed("", rows_a_record=10**6)
+    closed = [w for at in (0.0, 0.001, 5.0, 5.001) for w in windows.of_events(1, 100, rows(500, feed), at, EMPTY)]
+    assert {w.share for w in closed} == {1.0}
