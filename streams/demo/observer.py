@@ -2,14 +2,18 @@
 
 import time
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from confluent_kafka import KafkaException
 
+from streams.demo.findings import Findings
 from streams.demo.lag import Lag, LagReader
+from streams.demo.monitor import DemoMonitor
 from streams.demo.replay import Replay
 from streams.demo.scoreboard import Quality, Scoreboard
-from streams.demo.snapshot import Snapshot, Summary
+from streams.demo.snapshot import Alarm, Drift, PutIn, Snapshot, Summary
 from streams.demo.watch import Watcher
 from streams.demo.workers import Workers
 
@@ -18,23 +22,34 @@ SAMPLES_SHOWN = 40
 QUALITY_SECONDS = 2.0  # an AUC of 100,000 labels takes 30 ms
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that runs and can be asked; ``put_in`` what drifts were asked for."""
+
+    example: str
+    model: str
+    replay: Replay
+    watcher: Watcher
+    lag: LagReader
+    scoreboard: Scoreboard
+    workers: Workers
+    monitor: DemoMonitor
+    put_in: tuple[PutIn, ...]
+
+
 class Observer:
     """Asks the parts; what is dear is asked less often than the view wants to know."""
 
-    def __init__(
-        self, model: str, replay: Replay, watcher: Watcher, lag: LagReader, scoreboard: Scoreboard, workers: Workers
-    ) -> None:
-        self._model = model
-        self._replay, self._watcher, self._lag_reader = replay, watcher, lag
-        self._scoreboard, self._workers = scoreboard, workers
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._lag, self._quality = Lag(), Quality()
         self._sampled = self._judged = 0.0
         self._samples: deque[tuple[float, int]] = deque(maxlen=SAMPLES_SHOWN + 1)  # when, events sent
 
     def snapshot(self, seconds_max: float | None) -> Snapshot:
         self._refresh()
-        replay, tally = self._replay, self._watcher.tally
-        p50, p99 = self._watcher.recent_latency_ms(50, 99)
+        parts, replay, tally = self._parts, self._parts.replay, self._parts.watcher.tally
+        p50, p99 = parts.watcher.recent_latency_ms(50, 99)
         rates = self._rates()
         return Snapshot(
             elapsed_seconds=time.time() - replay.started if replay.started else 0.0,
@@ -50,18 +65,20 @@ class Observer:
             p50_ms=p50,
             p99_ms=p99,
             lag=self._lag,
-            model=self._model,
+            model=parts.model,
             model_version=tally.model_version,
             quality=self._quality,
-            workers=tuple((worker.number, worker.process.pid, worker.process.running) for worker in self._workers.started),
+            workers=tuple((number, one.process.pid, one.process.running) for number, one in enumerate(parts.workers.started, 1)),
+            drift=self._drift(),
         )
 
     def summary(self) -> Summary:
         """Of a replay that has ended and a watcher that has read all; to be called while the workers still run."""
-        replay, tally = self._replay, self._watcher.tally
+        parts, replay, tally = self._parts, self._parts.replay, self._parts.watcher.tally
+        found = parts.monitor.found
         seconds = max(replay.ended, tally.last_prediction) - replay.started
-        quality = self._scoreboard.quality()
-        p50, p99 = self._watcher.latency_ms(50, 99)
+        quality = parts.scoreboard.quality()
+        p50, p99 = parts.watcher.latency_ms(50, 99)
         return Summary(
             events=replay.sent,
             predictions=tally.predictions,
@@ -73,21 +90,46 @@ class Observer:
             auc=quality.auc and round(quality.auc, 4),
             baseline_auc=quality.baseline_auc and round(quality.baseline_auc, 4),
             model_version=tally.model_version,
-            workers=len(self._workers.alive),
+            workers=len(parts.workers.alive),
+            example=parts.example,
+            put_in=list(parts.put_in),
+            windows=found.windows,
+            alarms=alarms(found, parts.put_in, replay.started),
+            quality_score=found.last.quality_score if found.last else None,
+            feeds_not_fresh=[feed.group for feed in found.stale_feeds],
+        )
+
+    def _drift(self) -> Drift:
+        found = self._parts.monitor.found
+        return Drift(
+            put_in=self._parts.put_in,
+            found=found,
+            seconds_ago=max(0.0, time.time() - found.published) if found.windows else 0.0,
+            monitor_alive=self._parts.monitor.alive,
         )
 
     def _refresh(self) -> None:
         now = time.monotonic()
         if now - self._sampled >= SAMPLE_SECONDS:
             self._sampled = now
-            self._samples.append((now, self._replay.sent))
+            self._samples.append((now, self._parts.replay.sent))
             try:
-                self._lag = self._lag_reader.read()
+                self._lag = self._parts.lag.read()
             except KafkaException:  # Kafka is busy: what was known is shown a second longer
                 return
         if now - self._judged >= QUALITY_SECONDS:
             self._judged = now
-            self._quality = self._scoreboard.quality()
+            self._quality = self._parts.scoreboard.quality()
 
     def _rates(self) -> tuple[float, ...]:
         return tuple((sent - before) / (at - since) for (since, before), (at, sent) in pairwise(self._samples) if at > since)
+
+
+def alarms(found: Findings, put_in: Sequence[PutIn], started: float) -> list[Alarm]:
+    """Each feature's first, in the order in which they came; ``started``: when the replay did, seconds since the epoch."""
+    listed = []
+    for feature, at in sorted(found.first_drift.items(), key=lambda item: item[1]):
+        seconds = at - started
+        since = max((one.seconds for one in put_in if one.seconds <= seconds), default=None)
+        listed.append(Alarm(feature, round(seconds, 1), None if since is None else round(seconds - since, 1)))
+    return listed

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from streams.demo.errors import PreparationFailed
-from streams.demo.flights import ROOT
 from streams.demo.prepare import Step
 from streams.demo.state import DemoState, Prepared
+from streams.demo.story import ROOT, Story
 from streams.embedded.errors import last_lines
 from streams.embedded.process import GuardedProcess
 
@@ -23,7 +23,7 @@ SECONDS_MAX = 600.0  # 40 s on two quiet cores; a machine that needs more than t
 
 
 @contextmanager
-def preparing(state: DemoState, progress: Progress) -> Iterator[Callable[[], Prepared]]:
+def preparing(story: Story, state: DemoState, progress: Progress) -> Iterator[Callable[[], Prepared]]:
     """Begins at once, unless all is there; what it yields waits for the end. Leaving ends the process."""
     if found := state.load():
         yield lambda: found
@@ -33,7 +33,7 @@ def preparing(state: DemoState, progress: Progress) -> Iterator[Callable[[], Pre
         script = (
             f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); runpy.run_module('streams.demo.prepare', run_name='__main__')"
         )
-        process = GuardedProcess([sys.executable, "-c", script, str(state.folder)], log=log, remove=Path(folder))
+        process = GuardedProcess([sys.executable, "-c", script, story.name, str(state.folder)], log=log, remove=Path(folder))
         left = threading.Event()
         follower = threading.Thread(target=_follow, args=(process, log, progress, left), name="preparing", daemon=True)
         follower.start()

@@ -1,4 +1,4 @@
-"""Sends the flights' records to Kafka: the days before at full speed, then at the speed chosen.
+"""Sends a story's records to Kafka: what fills the windows at full speed, then the rest at the speed chosen.
 
 Pacing is by the clock, not by sleeps: every tick sends what is due by now, so that a late tick is made up for by the next.
 """
@@ -21,8 +21,8 @@ FLUSH_SECONDS = 30.0
 class Replay:
     """Sends records; `heard` is told of each one that counts, in order, before it is sent.
 
-    ``sent`` counts since `start`, records broken on purpose included; ``event_time`` is the latest event's. Times are
-    seconds since the epoch.
+    ``sent`` counts since `start`, records broken on purpose included and withheld ones not: their place in the pace stays empty.
+    ``event_time`` is the latest event's. Times are seconds since the epoch.
     """
 
     def __init__(
@@ -73,22 +73,26 @@ class Replay:
             self.failure = str(error)
 
     def _paced(self) -> None:
-        begun, self.started = time.monotonic(), time.time()
+        begun, self.started, passed = time.monotonic(), time.time(), 0
         while not self._stop.is_set():
             due = int((time.monotonic() - begun) * self._speed) + 1
-            batch = list(itertools.islice(self._records, due - self.sent))
-            if not batch and due > self.sent:
-                break  # the year is over
+            batch = list(itertools.islice(self._records, due - passed))
+            if not batch and due > passed:
+                break  # the story is over
+            passed += len(batch)
             for record in batch:
-                self._heard(record)
-                self._send(record)
-            self.sent += len(batch)
-            if batch:
-                self.broken_sent += sum(record.broken for record in batch)
-                self.event_time = batch[-1].time
+                self._take(record)
             self._producer.poll(0)
             self.ended = time.time()
             self._stop.wait(TICK_SECONDS)
+
+    def _take(self, record: Sendable) -> None:
+        self.event_time = record.time
+        if not record.withheld:
+            self._heard(record)
+            self._send(record)
+            self.sent += 1
+            self.broken_sent += record.broken
 
     def _send(self, record: Sendable) -> None:
         while True:

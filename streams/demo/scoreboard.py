@@ -1,16 +1,18 @@
-"""AUC so far: predictions met with the labels of arrivals that were sent, and the schedule's scores on the same departures."""
+"""AUC so far: predictions met with the labels that were sent, and the baseline's scores on the same events."""
 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from featurestore.definitions import seconds
 from featurestore.events import contract
 from scorer.pipeline import Pipeline
+from streams.demo.source import Sendable
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +73,19 @@ class Scoreboard:
         if not 0 < labels.sum() < len(labels):
             return Quality(len(labels))
         return Quality(len(labels), float(roc_auc_score(labels, scores)), float(roc_auc_score(labels, others)))
+
+
+def hearing(pipeline: Pipeline, scoreboard: Scoreboard) -> Callable[[Sendable], None]:
+    """Tells the scoreboard of each scored and each labelling event that keeps its contract."""
+    told: dict[str, list[tuple[msgspec.json.Decoder[Any], Callable[[Any], None]]]] = {}
+    for event, tell in ((pipeline.score, scoreboard.sent), (pipeline.label.event, scoreboard.labelled)):
+        told.setdefault(contract(event).topic, []).append((msgspec.json.Decoder(event), tell))
+
+    def hear(record: Sendable) -> None:
+        for decoder, tell in () if record.broken else told.get(record.topic, ()):
+            try:
+                tell(decoder.decode(record.value))
+            except msgspec.DecodeError:
+                return  # the worker rejects it as well
+
+    return hear

