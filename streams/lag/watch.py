@@ -65,11 +65,12 @@ class Watcher:
                 found, answered, unread = await self._ask(hasty_seconds)
         except (TopicError, *PASSING) as error:
             await self.close()  # the next look connects anew
-            self.error = str(error) or f"Kafka did not answer within {LOOK_SECONDS:.0f} s"
+            self.error = str(error) or "Kafka did not answer in time"
             found, answered, unread = [], Answered(whole=False), set()
-        complete = answered.whole and not answered.unanswered and not unread
-        if answered.whole:
-            self.error = None if complete else "some groups or partitions did not answer"
+        else:
+            whole = answered.whole and not answered.unanswered and not unread
+            self.error = None if whole else "Kafka did not answer for some brokers, groups or partitions"
+        complete = self.error is None
         rows = [*found, *self._carried(answered, unread)]
         self._histories = {one.where: self._histories[one.where] for one in rows if one.where in self._histories}
         self.snapshot = Snapshot(
