@@ -73,7 +73,7 @@ def _show(found: "Snapshot", interval_seconds: float, as_json: bool) -> int:
     if as_json:
         _print_lines(found)
     elif not found.partitions:
-        click.echo("No such group has committed anything, or has partitions.")
+        click.echo("No group that is watched has committed anything or has a partition.")
     else:
         console = Console()
         if not console.is_terminal:

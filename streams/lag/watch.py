@@ -151,8 +151,8 @@ class Watcher:
             history = ()
         at = None if row.lag_records is None else committed
         history = self._histories[row.where] = observe(history, Observation(group.at, at, row.lag_records or 0))
-        hasty = hasty_seconds is not None and (row.lag_seconds or 0.0) >= self._window_seconds
-        window = hasty_seconds if hasty and hasty_seconds is not None else self._window_seconds
+        old = (row.lag_seconds or 0.0) >= self._window_seconds
+        window = hasty_seconds if hasty_seconds is not None and old else self._window_seconds
         return judged(row, history, owned=group.members.owns(tp), window_seconds=window)
 
     def _carried(self, answered: Answered, unread: set[Where]) -> Iterator[PartitionLag]:
