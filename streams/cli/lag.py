@@ -24,7 +24,7 @@ MOST_COLUMNS = 200  # where nobody's terminal says how wide it is
 Examples:
   tidegate lag --once
   tidegate lag --once --group 'tidegate.*' --group billing --json
-  tidegate lag --web-host 0.0.0.0
+  tidegate lag --interval 15s
 
 It needs KAFKA_BOOTSTRAP_SERVERS and nothing else: no pipeline, no worker, no Redis. It joins no group and commits nothing."""
 )
@@ -73,7 +73,7 @@ def _show(found: "Snapshot", interval_seconds: float, as_json: bool) -> int:
     if as_json:
         _print_lines(found)
     elif not found.partitions:
-        click.echo("No such group has committed anything, or has partitions.")
+        click.echo("No group that is watched has committed anything or has a partition.")
     else:
         console = Console()
         if not console.is_terminal:

@@ -42,7 +42,8 @@ class Connection:
             await connection.refresh()
         except PASSING as error:
             await connection.close()
-            raise TopicError(f"Kafka did not answer ({error}): start it, or correct KAFKA_BOOTSTRAP_SERVERS") from error
+            remedy = "start it, or correct KAFKA_BOOTSTRAP_SERVERS"
+            raise TopicError(f"Kafka did not answer at {bootstrap_servers}: {remedy}") from error
         return connection
 
     async def close(self) -> None:

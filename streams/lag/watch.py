@@ -65,11 +65,12 @@ class Watcher:
                 found, answered, unread = await self._ask(hasty_seconds)
         except (TopicError, *PASSING) as error:
             await self.close()  # the next look connects anew
-            self.error = str(error) or f"Kafka did not answer within {LOOK_SECONDS:.0f} s"
+            self.error = str(error) or "Kafka did not answer in time"
             found, answered, unread = [], Answered(whole=False), set()
-        complete = answered.whole and not answered.unanswered and not unread
-        if answered.whole:
-            self.error = None if complete else "some groups or partitions did not answer"
+        else:
+            whole = answered.whole and not answered.unanswered and not unread
+            self.error = None if whole else "Kafka did not answer for some brokers, groups or partitions"
+        complete = self.error is None
         rows = [*found, *self._carried(answered, unread)]
         self._histories = {one.where: self._histories[one.where] for one in rows if one.where in self._histories}
         self.snapshot = Snapshot(
@@ -150,8 +151,8 @@ class Watcher:
             history = ()
         at = None if row.lag_records is None else committed
         history = self._histories[row.where] = observe(history, Observation(group.at, at, row.lag_records or 0))
-        hasty = hasty_seconds is not None and (row.lag_seconds or 0.0) >= self._window_seconds
-        window = hasty_seconds if hasty and hasty_seconds is not None else self._window_seconds
+        old = (row.lag_seconds or 0.0) >= self._window_seconds
+        window = hasty_seconds if hasty_seconds is not None and old else self._window_seconds
         return judged(row, history, owned=group.members.owns(tp), window_seconds=window)
 
     def _carried(self, answered: Answered, unread: set[Where]) -> Iterator[PartitionLag]:

@@ -52,16 +52,23 @@ class LagWorld:
         kind = "CreateTime" if producer_time else "LogAppendTime"
         return self.make_topic(self.word, partitions=partitions, **{"message.timestamp.type": kind, **config})
 
-    def send(
-        self, topic: str, records: int, *, partitions: Iterable[int] = (0,), size: int = 1, timestamp: float | None = None
-    ) -> None:
-        """A batch to each partition; `timestamp` in seconds is the producer's."""
-        producer = Producer({"bootstrap.servers": self.kafka, "linger.ms": 50, "batch.size": 1_000_000})
-        times = {} if timestamp is None else {"timestamp": int(timestamp * 1000)}
+    def send(self, topic: str, records: int, *, partitions: Iterable[int] = (0,), size: int = 1) -> None:
+        """A batch to each partition."""
+        producer = self._producer()
         for partition in partitions:
             for _ in range(records):
-                producer.produce(topic, b"x" * size, partition=partition, **times)
+                producer.produce(topic, b"x" * size, partition=partition)
         assert producer.flush(TIMEOUT_SECONDS) == 0
+
+    def send_of_times(self, topic: str, times: Sequence[float], partition: int = 0) -> None:
+        """A batch of a record for each of the producer's times, in seconds."""
+        producer = self._producer()
+        for time_seconds in times:
+            producer.produce(topic, b"x", partition=partition, timestamp=int(time_seconds * 1000))
+        assert producer.flush(TIMEOUT_SECONDS) == 0
+
+    def _producer(self) -> Producer:
+        return Producer({"bootstrap.servers": self.kafka, "linger.ms": 50, "batch.size": 1_000_000})
 
     def commit(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
         """As a program does that is no member of the group."""

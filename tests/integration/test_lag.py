@@ -10,7 +10,8 @@ from confluent_kafka.admin import NewTopic
 from monitors.lag import Status
 from streams.embedded import Stack
 from streams.lag.heads import PARTITION_BYTES, ROUNDS
-from tests.integration.lag_world import LagWorld, found, wheres
+from streams.lag.watch import GAP_INTERVALS
+from tests.integration.lag_world import INTERVAL_SECONDS, LagWorld, found, wheres
 from tests.integration.odd_records import send_no_text_header, send_transaction
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -37,7 +38,7 @@ def test_seconds_are_the_age_of_the_record_at_the_committed_offset(world: LagWor
         world.commit("reader", {(topic, 0): offset})
         seen = world.seen("reader", topic)
         assert seen.lag_seconds == pytest.approx(time.time() - times[offset], abs=CLOSE_SECONDS)
-        assert (seen.lag_records, seen.producer_time) == (520 - offset, False)
+        assert (seen.lag_records, seen.producer_time, seen.retention_used) == (520 - offset, False, 0.0)  # kept for ever
 
 
 def test_caught_up_is_zero_however_old_the_topic_is(world: LagWorld) -> None:
@@ -51,17 +52,14 @@ def test_caught_up_is_zero_however_old_the_topic_is(world: LagWorld) -> None:
     assert (other.committed, other.lag_records, other.lag_seconds, other.status) == (None, None, None, Status.UNKNOWN)
 
 
-def test_groups_at_different_offsets_of_one_partition(world: LagWorld) -> None:
-    topic = world.topic()
-    for _ in range(3):
-        world.send(topic, 1)
+def test_groups_at_different_offsets_of_one_batch(world: LagWorld) -> None:
+    topic, now = world.topic(producer_time=True), time.time()
+    world.send_of_times(topic, [now - 300, now - 200, now - 100])
     for number in range(4):
         world.commit(f"reader{number}", {(topic, 0): number})
-    times, snapshot = world.append_times(topic), world.look()
-    for number in range(3):
-        seen = found(snapshot, world.name(f"reader{number}"), topic)
-        assert seen.lag_seconds == pytest.approx(time.time() - times[number], abs=CLOSE_SECONDS)
-    assert found(snapshot, world.name("reader3"), topic).lag_seconds == 0
+    snapshot = world.look()
+    lags = [found(snapshot, world.name(f"reader{number}"), topic).lag_seconds for number in range(4)]
+    assert lags == pytest.approx([300, 200, 100, 0], abs=5)
 
 
 def test_a_group_sent_back_is_rewound(world: LagWorld) -> None:
@@ -90,6 +88,18 @@ def test_stalled_while_a_member_has_the_partition_and_stopped_when_none_has(worl
     assert world.seen("reader", topic).status is Status.STOPPED
 
 
+def test_nothing_is_concluded_from_a_time_without_looks(world: LagWorld) -> None:
+    """Kafka was away: a group could not commit, and a look was not answered."""
+    topic = world.topic()
+    world.send(topic, 9)
+    world.commit("reader", {(topic, 0): 4})
+    world.look()
+    world.ahead_seconds += GAP_INTERVALS * INTERVAL_SECONDS + 1
+    assert world.seen("reader", topic).status is Status.UNKNOWN
+    world.ahead_seconds += WINDOW_SECONDS
+    assert world.seen("reader", topic).status is Status.STOPPED
+
+
 def test_series_of_deleted_groups_and_topics_are_gone_in_the_next_look(world: LagWorld) -> None:
     topic, doomed = world.topic(), world.topic()
     for group in ("stays", "goes"):
@@ -112,7 +122,7 @@ def test_a_topic_created_anew_is_another_one(world: LagWorld) -> None:
     config = {"message.timestamp.type": "CreateTime"}
     world.admin.create_topics([NewTopic(topic, 1, 1, config=config)])[topic].result(30)
     world.until(lambda: topic in world.admin.list_topics(timeout=30).topics)
-    world.send(topic, 5, timestamp=time.time() + 990)
+    world.send_of_times(topic, [time.time() + 990] * 5)
     world.commit("reader", {(topic, 0): 3})
     seen = world.seen("reader", topic)
     assert (seen.end, seen.lag_seconds) == (5, pytest.approx(10.0, abs=CLOSE_SECONDS))
@@ -167,8 +177,8 @@ def test_markers_of_transactions_are_no_lag(world: LagWorld) -> None:
 
 def test_producers_times_are_marked_and_the_future_is_no_negative_lag(world: LagWorld) -> None:
     topic = world.topic(producer_time=True, partitions=2)
-    world.send(topic, 2, partitions=[0], timestamp=time.time() - 7200)
-    world.send(topic, 2, partitions=[1], timestamp=time.time() + 3000)
+    world.send_of_times(topic, [time.time() - 7200] * 2)
+    world.send_of_times(topic, [time.time() + 3000] * 2, partition=1)
     world.commit("reader", {(topic, 0): 0, (topic, 1): 0})
     snapshot = world.look()
     old, new = (found(snapshot, world.name("reader"), topic, partition) for partition in (0, 1))

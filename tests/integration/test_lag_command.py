@@ -50,7 +50,7 @@ def test_once_prints_what_is_fine_and_ends_with_0(world: LagWorld) -> None:
 def test_once_looks_twice_where_one_look_cannot_tell_and_ends_with_1_for_who_stands(world: LagWorld) -> None:
     """The producer's time makes the record old enough to judge in a second; young ones stay unknown."""
     topic = world.topic(producer_time=True, partitions=2)
-    world.send(topic, 5, partitions=[0], timestamp=time.time() - 600)
+    world.send_of_times(topic, [time.time() - 600] * 5)
     world.send(topic, 5, partitions=[1])
     world.commit("reader", {(topic, 0): 2, (topic, 1): 2})
     found = once(world)
