@@ -132,11 +132,12 @@ class Closing:
 
     def _checks(self, window: Window, season: Season, judgements: Sequence[Judgement]) -> list[quality.Check]:
         counts, tally = window.counts, window.counts.quality
-        last_week = season.last_week(tally.last)
+        last_week, span = season.last_week(tally.last), tally.last - tally.first
         volume = None
         if last_week is not None and window.share == 1.0:
+            # An hour's place holds all windows of that hour, or the one that ended in it, if longer.
             volume = quality.Volume(
-                events=counts.n, seconds=tally.last - tally.first, last_week_events=last_week.n, last_week_seconds=HOUR
+                events=counts.n, seconds=span, last_week_events=last_week.n, last_week_seconds=max(HOUR, span)
             )
         features = facts(counts.reference.profile, counts.tally, judgements) if counts.reference and counts.tally else []
         return quality.checks(features, tally, self._groups, seconds(self._declared.lateness), volume, window.share)

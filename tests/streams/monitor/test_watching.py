@@ -150,3 +150,15 @@ def test_what_is_no_served_vectors_is_left_out_and_counted() -> None:
     watched.drain()
     watched.publish()
     assert [s.n for s in summaries(watched)] == [500]
+
+
+@pytest.mark.parametrize("window", ["1h", "6h"])
+def test_the_volume_is_held_against_last_weeks_windows_of_the_same_length(window: str) -> None:
+    watched = Watched(monitoring=Monitoring(window=window, lateness="1s", minimum_events=20))
+    feed = Feed("", rows_a_record=1_000, seconds_a_row=120.0)
+    for value in feed.values(2 * 5_040 + 720):  # two weeks and a day
+        watched.log(value)
+    watched.drain(50)
+    watched.publish()
+    judged = [c.passed for s in summaries(watched)[-3:] for c in s.checks if c.check == "volume"]
+    assert judged == [True] * 3
