@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from scipy.stats import chi2
 
+from monitors.drift.detectable import EXCESS_ALARM
 from streams.monitor.records import FeatureDrift
 
 SHARE = 0.99  # of windows without drift that lie below: the counterpart of the alarm's q < 0.01
-EXCESS_LEAST = 0.02  # the alarm's other condition, which counts in large windows (docs/topics.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +32,4 @@ def chance(one: FeatureDrift) -> Chance | None:
         return None
     mean = one.psi - one.psi_excess
     high = (1 / n + 1 / one.m) * float(chi2.ppf(SHARE, len(one.bins) - 1))
-    return Chance(mean, high, max(high, mean + EXCESS_LEAST))
+    return Chance(mean, high, max(high, mean + EXCESS_ALARM))
