@@ -8,6 +8,7 @@ from rich.console import Console
 from benchmarks import profile, report
 from benchmarks.contenders import WORKER
 from benchmarks.drain import drain
+from benchmarks.only import only_option
 from benchmarks.part import Options
 from benchmarks.parts import PARTS
 from benchmarks.workload import RATE, SEED, Workload, prepared
@@ -18,17 +19,8 @@ RESULTS = HERE / "results" / "latest.json"
 DOCUMENT = HERE.parent / "docs" / "performance.md"
 
 
-def chosen(_: click.Context, __: click.Parameter, only: str) -> list[str]:
-    """The parts that `--only` names, in the order in which they run; all where it names none."""
-    wanted = [name.strip() for name in only.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in PARTS]
-    if unknown:
-        raise click.BadParameter(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    return [name for name in PARTS if not wanted or name in wanted]
-
-
 @click.command()
-@click.option("--only", default="", callback=chosen, help=f"Parts, joined by commas, of {', '.join(PARTS)}; by default all.")
+@only_option(list(PARTS))
 @click.option("--events", default=400_000, show_default=True, help="Events in the topic.")
 @click.option("--rounds", default=3, show_default=True, help="How often every contender drains it, in turn.")
 @click.option("--profile", "profile_seconds", default=0, help="Only profile the worker, for so many seconds; nothing is written.")

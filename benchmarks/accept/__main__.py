@@ -8,21 +8,13 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.accept import PARTS, part
+from benchmarks.only import only_option
 
 RESULTS = Path(__file__).parents[1] / "results"
 
 
-def chosen(_: click.Context, __: click.Parameter, only: str) -> list[str]:
-    """The parts that `--only` names; all where it names none."""
-    wanted = [name.strip() for name in only.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in PARTS]
-    if unknown:
-        raise click.BadParameter(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    return [name for name in PARTS if not wanted or name in wanted]
-
-
 @click.command()
-@click.option("--only", default="", callback=chosen, help=f"Parts, joined by commas, of {', '.join(PARTS)}; by default all.")
+@only_option(list(PARTS))
 @click.option("--write/--no-write", default=True, help="Write benchmarks/results/<part>.json (by default yes).")
 def main(only: list[str], write: bool) -> None:
     """Hold the monitors against their bars; exit code 1 where one is missed."""

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from featurestore.definitions import seconds, span
 from streams.cli.errors import told_plainly
+from streams.cli.options import pages
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ It needs KAFKA_BOOTSTRAP_SERVERS and nothing else: no pipeline, no worker, no Re
 )
 @click.option("--group", "groups", multiple=True, help="A group's name, or a glob; several may be given. By default all groups.")
 @click.option("--interval", default="6s", show_default=True, help="Time between two looks.")
-@click.option("--web-host", default="127.0.0.1", show_default=True, help="Where /metrics, /healthz and /readyz listen.")
-@click.option("--web-port", default=6068, show_default=True, type=click.IntRange(0, 65_535), help="0 takes a free port.")
+@pages(6068)
 @click.option(
     "--once", "only_once", is_flag=True, help="Print a table; 1 where a partition is stopped or stalled or lost records."
 )

@@ -7,6 +7,7 @@ import click
 
 from featurestore.definitions import seconds
 from streams.cli.errors import told_plainly
+from streams.cli.options import log_level, pages
 from streams.loading import load_pipeline
 from streams.settings import Settings
 
@@ -19,8 +20,7 @@ Examples:
 One monitor of a pipeline is at work; further ones stand by and take over when it is gone."""
 )
 @click.argument("pipeline")
-@click.option("--web-host", default="127.0.0.1", show_default=True, help="Where /metrics, /healthz and /readyz listen.")
-@click.option("--web-port", default=6067, show_default=True, type=click.IntRange(0, 65_535), help="0 takes a free port.")
+@pages(6067)
 @click.option(
     "--partitions",
     default=4,
@@ -42,13 +42,7 @@ One monitor of a pipeline is at work; further ones stand by and take over when i
     show_default=True,
     help="How often a share of the served vectors is computed again offline, in a process of its own; 0 never.",
 )
-@click.option(
-    "--log-level",
-    default="WARNING",
-    show_default=True,
-    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
-    help="The least serious of what is logged on stderr.",
-)
+@log_level
 def monitor(
     pipeline: str, web_host: str, web_port: int, partitions: int, session_timeout: float, skew_every: str, log_level: str
 ) -> None:

@@ -7,6 +7,7 @@ import click
 
 from streams.chunk import PACE_MS
 from streams.cli.errors import told_plainly
+from streams.cli.options import log_level, pages
 from streams.loading import load_pipeline
 from streams.settings import Settings
 from streams.tuning import collect_seldom
@@ -22,8 +23,7 @@ Examples:
 Workers of one pipeline share its partitions; start as many as there are partitions at most."""
 )
 @click.argument("pipeline")
-@click.option("--web-host", default="127.0.0.1", show_default=True, help="Where /metrics, /healthz and /readyz listen.")
-@click.option("--web-port", default=6066, show_default=True, type=click.IntRange(0, 65_535), help="0 takes a free port.")
+@pages(6066)
 @click.option(
     "--partitions",
     default=4,
@@ -61,13 +61,7 @@ Workers of one pipeline share its partitions; start as many as there are partiti
     help="Seconds without a sign of life until others take over. Kafka refuses less than its group.min.session.timeout.ms, "
     "6 s unless changed.",
 )
-@click.option(
-    "--log-level",
-    default="WARNING",
-    show_default=True,
-    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
-    help="The least serious of what is logged on stderr.",
-)
+@log_level
 def worker(
     pipeline: str,
     web_host: str,
