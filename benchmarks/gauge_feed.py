@@ -34,6 +34,7 @@ class Feed:
     seconds_a_row: float = 1.0
     seed: int = 2
     sent: int = 0
+    start: float = START
     _records: int = 0
     _encoder: VectorEncoder = field(default_factory=lambda: VectorEncoder(PLAN))
 
@@ -66,7 +67,7 @@ class Feed:
         return VectorRows(
             prediction_ids=[f"gauges.readings-0-{offset}" for offset in offsets.tolist()],
             event_ids=[f"{offset:032x}" for offset in offsets.tolist()],
-            times=START + self.seconds_a_row * offsets.astype(np.float64),
+            times=self.start + self.seconds_a_row * offsets.astype(np.float64),
             served=Served(matrix, np.zeros((n, 0)), *flags),
             partitions=np.zeros(n, dtype=np.int64),
             offsets=offsets,

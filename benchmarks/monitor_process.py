@@ -83,7 +83,7 @@ def read_state(environment: dict[str, str]) -> State:
             fields = await checkpoint.read()
         finally:
             await checkpoint.close()
-        return decode_state(fields[STATE]) if STATE in fields else State()
+        return decode_state(fields[STATE], pipeline.name) if STATE in fields else State()
 
     return asyncio.run(read())
 

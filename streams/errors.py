@@ -10,6 +10,7 @@ StreamError
 ├── DriverError            a test sent what its pipeline does not read, or asked for what is not there
 ├── ErasedUnknown          a forgotten entity cannot be told from others, because other fields are personal now
 ├── HandlerCancelled       something that a chunk waited for was cancelled, and not by the worker
+├── MonitorStateError      a monitor's checkpoint, or the end of its topic, cannot be read
 ├── PipelineBroken         a pipeline's own module raised an error
 ├── PipelineNotFound       there is no pipeline where the user said
 ├── PositionBeyondLog      a partition ends before the record that is next
@@ -77,6 +78,10 @@ class HandlerCancelled(StreamError):
             f"A chunk of {topic}{sorted(partitions)} was cancelled by something other than this worker. It is uncommitted; "
             "start the worker again, and report this with the log."
         )
+
+
+class MonitorStateError(StreamError):
+    """A monitor's checkpoint, or the end of its topic, cannot be read; the message names the remedy."""
 
 
 class PipelineBroken(StreamError):

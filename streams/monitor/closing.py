@@ -33,12 +33,11 @@ class Closing:
     def __init__(
         self,
         pipeline: Pipeline,
-        groups: Sequence[str],
         references: References,
         memory: dict[int, list[FeatureMemory]],
         fields: Mapping[bytes, bytes],
     ) -> None:
-        self._pipeline, self._declared, self._groups = pipeline.name, pipeline.monitoring, groups
+        self._pipeline, self._declared = pipeline.name, pipeline.monitoring
         self._model, self._references, self._memory = pipeline.model, references, memory
         self._seasons: dict[int, Season] = {}
         self._changed: dict[bytes, bytes] = {}
@@ -127,7 +126,7 @@ class Closing:
             decision_in_band=None if rate is None or band is None else band[0] <= rate <= band[1],
             quality_score=quality.score(found),
             checks=found,
-            feeds=feeds(tally, self._groups),
+            feeds=feeds(tally, counts.groups),
         )
 
     def _checks(self, window: Window, season: Season, judgements: Sequence[Judgement]) -> list[quality.Check]:
@@ -140,7 +139,7 @@ class Closing:
                 events=counts.n, seconds=span, last_week_events=last_week.n, last_week_seconds=max(HOUR, span)
             )
         features = facts(counts.reference.profile, counts.tally, judgements) if counts.reference and counts.tally else []
-        return quality.checks(features, tally, self._groups, seconds(self._declared.lateness), volume, window.share)
+        return quality.checks(features, tally, counts.groups, seconds(self._declared.lateness), volume, window.share)
 
     def _forget(self) -> None:
         """Drops what is known of versions that serve no longer."""

@@ -1,10 +1,13 @@
 """Publishing what was judged, once: after a crash, what the topic has already is not sent again."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 
+import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
+from streams.errors import MonitorStateError
 from streams.monitor.records import decode_drift
 from streams.monitor.state import Entry
 from streams.publisher import Outgoing
@@ -36,8 +39,9 @@ def _ids(consumer: Consumer, topic: str, end: int) -> set[str]:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while consumer.position([TopicPartition(topic, 0)])[0].offset < end:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the end of {topic} was not read within {TIMEOUT_SECONDS:.0f} s; is Kafka overloaded?")
+            raise MonitorStateError(f"the end of {topic} was not read within {TIMEOUT_SECONDS:.0f} s; is Kafka overloaded?")
         for message in consumer.consume(1_000, timeout=0.2):
             if not message.error() and message.value():
-                found.add(decode_drift(message.value()).drift_id)
+                with contextlib.suppress(msgspec.DecodeError):  # not ours
+                    found.add(decode_drift(message.value()).drift_id)
     return found

@@ -37,6 +37,17 @@ class Rows:
     def __len__(self) -> int:
         return len(self.times)
 
+    def ages_of(self, groups: tuple[str, ...]) -> Floats:
+        """(n, groups) of these groups, NaN for one that these rows do not know: features change while records lie in Kafka."""
+        if groups == self.groups:
+            return self.ages
+        places = {name: place for place, name in enumerate(self.groups)}
+        out = np.full((len(self), len(groups)), np.nan)
+        for place, name in enumerate(groups):
+            if name in places:
+                out[:, place] = self.ages[:, places[name]]
+        return out
+
     def take(self, rows: Ints | Bools | slice) -> "Rows":
         """The rows picked."""
         if isinstance(rows, slice):

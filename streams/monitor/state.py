@@ -7,6 +7,7 @@ where there are many features, are fields of their own, of which a window change
 import msgspec
 
 from monitors.drift.episode import FeatureMemory
+from streams.errors import MonitorStateError
 from streams.monitor.counts import StoredCounts
 from streams.monitor.windows import Rate
 
@@ -61,6 +62,13 @@ def encode_state(state: State) -> bytes:
     return msgspec.msgpack.encode(state)
 
 
-def decode_state(value: bytes) -> State:
-    """msgspec.DecodeError for what is no state."""
-    return msgspec.msgpack.decode(value, type=State)
+def decode_state(value: bytes, pipeline: str) -> State:
+    """MonitorStateError for what is no state of this version of the monitor."""
+    try:
+        return msgspec.msgpack.decode(value, type=State)
+    except msgspec.DecodeError as error:
+        raise MonitorStateError(
+            f"what the monitor of {pipeline} kept in Redis cannot be read ({error}): another version of Tidegate wrote it, or "
+            f"something else did. Run that version, or begin anew, without the open windows and the seasons: "
+            f"redis-cli -u $REDIS_URL del 'tidegate:checkpoint:{{monitor:{pipeline}}}'"
+        ) from error

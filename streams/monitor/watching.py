@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_WINDOW_EVENTS = 1_000  # where a version has no reference that says how many
 FEED_AGE = "5m"  # the objective of every feed that declares no other (docs/quality.md)
+TIMES_END = 253_402_300_800.0  # the year 10000: no calendar has names for what lies behind
 YIELD_ROWS = 5_000  # some 20 ms of work: heartbeats and pages get their turn
 
 CaughtUp = Callable[[TP, int], bool]  # whether nothing lies behind a position
@@ -52,14 +53,14 @@ class Watching:
         metrics: MonitorMetrics,
         fields: Mapping[bytes, bytes],
     ) -> None:
-        self.state = decode_state(fields[STATE]) if STATE in fields else State()
+        self.state = decode_state(fields[STATE], pipeline.name) if STATE in fields else State()
         self.changed = False
         self._declared, self._references, self._metrics = pipeline.monitoring, references, metrics
         self._features = TopicNames.of(pipeline.name).features
-        groups = [group.name for group in plan.groups]
-        self._age_limits = [seconds(self._declared.feed_ages.get(group, FEED_AGE)) for group in groups]
+        ages = self._declared.feed_ages
+        self._limits = {group.name: float(seconds(ages.get(group.name, FEED_AGE))) for group in plan.groups}
         self._seen = Seen(self.state.seen)
-        self._closing = Closing(pipeline, groups, references, self.state.memory, fields)
+        self._closing = Closing(pipeline, references, self.state.memory, fields)
         self._windows = Windows(self._declared.sample_above, rates=self.state.rates, horizon=self.state.horizon)
         self._windows.opened = self.state.opened
         self._letters = msgspec.json.Decoder(DeadLetter)
@@ -119,6 +120,10 @@ class Watching:
 
     def _count(self, tp: TP, rows: Rows, versions: Iterable[int], logged: float) -> None:
         state = self.state
+        sane = (rows.times >= 0) & (rows.times < TIMES_END)
+        if not sane.all():
+            self._metrics.rows({"unreadable": len(rows) - int(sane.sum())})
+            rows = rows.take(sane)
         if len(rows):
             state.times[_name(tp)] = max(state.times.get(_name(tp), -np.inf), float(rows.times.max()))
         fresh = self._seen.fresh(rows.partitions, rows.offsets)
@@ -137,7 +142,7 @@ class Watching:
 
     def _count_version(self, version: int, rows: Rows, logged: float) -> None:
         reference = self._references.found.get(version)
-        empty = partial(Counts.empty, reference, self._age_limits)
+        empty = partial(Counts.empty, reference, self._limits)
         length = self._declared.window_seconds
         late, left_out = 0, self._windows.sampled_out
         if length is None:

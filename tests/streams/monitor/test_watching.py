@@ -1,15 +1,21 @@
 """Rows are counted once whatever crashes, windows are judged once, and partitions make no difference."""
 
+from dataclasses import replace
 from random import Random
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.gauge_feed import Feed
 from scorer.monitoring import Monitoring
+from streams.errors import MonitorStateError
+from streams.monitor.counts import Counts
 from streams.monitor.records import FeatureDrift, WindowSummary
+from streams.monitor.rows import decode_rows
+from streams.monitor.state import STATE
 from streams.records import DeadLetter, encode
 from tests.streams.monitor.watched import NAMES, Watched
 
@@ -162,3 +168,33 @@ def test_the_volume_is_held_against_last_weeks_windows_of_the_same_length(window
     watched.publish()
     judged = [c.passed for s in summaries(watched)[-3:] for c in s.checks if c.check == "volume"]
     assert judged == [True] * 3
+
+
+@pytest.mark.parametrize("window", [500, "10m"])
+def test_event_times_that_no_calendar_has_are_left_out(window: int | str) -> None:
+    watched = Watched(monitoring=Monitoring(window=window, minimum_events=100, lateness="1s"))
+    feed = Feed("", rows_a_record=100)
+    for strange in (float("nan"), float("inf"), -1e300, 1e300):
+        watched.log(next(iter(replace(feed, start=strange).values(100))))
+    feed.sent = 400
+    for value in feed.values(1_300):
+        watched.log(value)
+    watched.drain()
+    watched.publish()
+    assert [s.n for s in summaries(watched)][:2] == ([500, 500] if window == 500 else [200, 600])
+    labels = {"pipeline": "gauges", "outcome": "unreadable"}
+    assert watched.metrics.registry.get_sample_value("tidegate_monitor_rows_total", labels) == 400
+
+
+def test_a_state_of_another_version_is_refused_with_the_remedy() -> None:
+    with pytest.raises(MonitorStateError, match=r"redis-cli .* del 'tidegate:checkpoint:{monitor:gauges}'"):
+        Watched(fields={STATE: b"nonsense"})
+
+
+def test_rows_of_other_feature_groups_keep_the_ages_of_those_that_are_known() -> None:
+    (value,) = Feed("", rows_a_record=3).values(3)
+    rows = replace(decode_rows(value), groups=("old", "kept"), ages=np.array([[1.0, 2.0]] * 3))
+    np.testing.assert_array_equal(rows.ages_of(("kept", "new")), [[2.0, np.nan]] * 3)
+    counts = Counts.empty(None, {"kept": 300.0, "new": 300.0})
+    counts.add(rows)
+    assert counts.quality.youngest.tolist() == [2.0, np.inf]

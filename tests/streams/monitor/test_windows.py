@@ -13,7 +13,7 @@ from streams.monitor.rows import Rows, decode_rows
 from streams.monitor.windows import Window, Windows, sampled
 from streams.vectors import VectorEncoder
 
-EMPTY = partial(Counts.empty, None, [])
+EMPTY = partial(Counts.empty, None, {})
 
 
 def rows(n: int, feed: Feed | None = None, version: int = 1) -> Rows:
