@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from importlib import resources
 
-from featurestore.errors import CheckpointTakenError
+from redis.exceptions import ResponseError
+
+from featurestore.errors import CheckpointTakenError, LayoutError
 from featurestore.redis_client import connect, sha
 
 SCRIPT = resources.files("featurestore").joinpath("checkpoint.lua").read_text()
@@ -27,12 +29,18 @@ class Checkpoint:
     async def read(self) -> dict[bytes, bytes]:
         """All fields; none where nothing was written yet. What is written next replaces what was read here."""
         (held,) = await self._client.execute([("HGETALL", self._key)])
-        if isinstance(held, Exception):
-            raise held
-        pairs = held.items() if isinstance(held, dict) else zip(held[::2], held[1::2], strict=True)
-        held = dict(pairs)
-        self._version = int(held.get(b"version", 0))
-        return {field: value for field, value in held.items() if field not in _OWN}
+        try:
+            if isinstance(held, Exception):
+                raise held
+            pairs = held.items() if isinstance(held, dict) else zip(held[::2], held[1::2], strict=True)
+            found: dict[bytes, bytes] = dict(pairs)
+            self._version = int(found.get(b"version", 0))
+        except (ValueError, ResponseError) as error:
+            key = self._key.decode()
+            raise LayoutError(
+                f"{key} is no checkpoint ({error}); to begin without it: redis-cli -u $REDIS_URL del '{key}'"
+            ) from error
+        return {field: value for field, value in found.items() if field not in _OWN}
 
     async def write(self, fields: Mapping[bytes, bytes]) -> None:
         """Sets these fields and leaves the others; an empty value removes its field.

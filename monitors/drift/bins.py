@@ -56,11 +56,17 @@ def _texts(edges: Sequence[float]) -> list[str]:
     return [repr(edge) for edge in edges]
 
 
-def middles(edges: Sequence[float], lowest: float, highest: float) -> Floats:
-    """Where each bin's rows stand for the Wasserstein distance: its middle; the outer bins end at the reference's extremes."""
-    bounds = np.array([min([lowest, *edges[:1]]), *edges, max([highest, *edges[-1:]])])
-    found: Floats = bounds[:-1] / 2 + bounds[1:] / 2  # halves first: the sum of two large ones may overflow
-    return found
+def middles(known: Floats, edges: Sequence[float]) -> list[float]:
+    """Where each bin's rows stand for the Wasserstein distance: the mean of the reference's ``known`` values (ascending) in it.
+
+    The middle between bounds would do for the inner bins; the outer ones of a skewed feature reach to its extremes, far from
+    where their rows are. A bin without any stands at its edge.
+    """
+    bounds = [0, *known.searchsorted(edges, "right").tolist(), len(known)]
+    nearest = [*edges, *edges[-1:]] or [0.0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = [float(known[a:b].mean()) if b > a else edge for a, b, edge in zip(bounds, bounds[1:], nearest, strict=False)]
+    return [mean if np.isfinite(mean) else edge for mean, edge in zip(means, nearest, strict=True)]
 
 
 def category_codes(values: Floats) -> tuple[list[float], list[float] | None]:

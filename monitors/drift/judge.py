@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 
-from monitors.drift.bins import middles
 from monitors.drift.detectable import EXCESS_ALARM, Q_ALARM
 from monitors.drift.episode import FeatureMemory, Severity, State, alarms
 from monitors.drift.null import CHUNK_EVENTS_MIN, CHUNKS_MIN
@@ -212,10 +211,10 @@ def _share(count: np.int64, n: int) -> float | None:
 
 def _wasserstein(feature: FeatureProfile, window: Counts, reference: Counts) -> float | None:
     """In sd of the reference, over known values; None for categories, for what does not vary, and where a side has no value."""
-    if feature.kind == "category" or not feature.sd or feature.lowest is None or feature.highest is None:
+    if feature.kind == "category" or not feature.sd or not feature.middles:
         return None
     pair = Histograms(window[:-1], reference[:-1])
     if not pair.n or not pair.m:
         return None
-    found = wasserstein(pair, middles(feature.edges, feature.lowest, feature.highest)) / feature.sd
+    found = wasserstein(pair, np.array(feature.middles)) / feature.sd
     return found if np.isfinite(found) else None

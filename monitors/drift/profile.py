@@ -22,10 +22,11 @@ ID_DIGITS = 16
 class FeatureProfile(msgspec.Struct, frozen=True, kw_only=True):
     """One feature of the reference: ``m`` rows in bins, the missing ones last.
 
-    Numbers have inner ``edges``, bins being closed on the right; categories ``codes`` with a bin of their own, then other, and
-    ``seen``: all codes of the reference, ascending, or null where there are too many. ``unseen`` is the share of the newest fifth
-    of the rows whose codes the others do not have. ``lowest`` to ``sd`` are of finite values, null where there are none. ``null``
-    is null where the reference is too small to say what chance does; ``detectable`` where nothing would be found.
+    Numbers have inner ``edges``, bins being closed on the right, and ``middles``, the mean of each bin's values; categories have
+    ``codes`` with a bin of their own, then other, and ``seen``: all codes of the reference, ascending, or null where too
+    many. ``unseen`` is the share of the newest fifth of the rows whose codes the others do not have. ``lowest`` to ``sd`` are of
+    finite values, null where there are none. ``null`` is null where the reference is too small to say what chance does;
+    ``detectable`` where nothing would be found.
     """
 
     name: str
@@ -34,6 +35,7 @@ class FeatureProfile(msgspec.Struct, frozen=True, kw_only=True):
     codes: list[float] = []
     seen: list[float] | None = None
     unseen: float = 0.0
+    middles: list[float] = []
     labels: list[str]
     counts: list[int]
     lowest: float | None = None

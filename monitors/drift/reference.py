@@ -102,6 +102,7 @@ def _number(column: Column, chunks: Floats, features: int) -> FeatureProfile:
         name=column.name,
         kind="number",
         edges=edges,
+        middles=bins.middles(known, edges),
         labels=bins.number_labels(edges),
         counts=counts.tolist(),
         lowest=float(known[0]) if len(known) else None,

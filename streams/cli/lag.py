@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
@@ -46,7 +47,8 @@ def lag(groups: tuple[str, ...], interval: str, web_host: str, web_port: int, on
         length = float(seconds(interval))
         watcher = Watcher(Settings.from_environment(os.environ).kafka, groups, length)
         if only_once:
-            sys.exit(_show(asyncio.run(once(watcher, length)), length, as_json))
+            found = asyncio.run(once(watcher, length))
+            sys.exit(_show(found, length, as_json) or _missed(found, groups))
         started = f"looking every {interval}; http://{web_host}:%s/metrics (Ctrl-C ends)"
         asyncio.run(
             serve(
@@ -83,10 +85,21 @@ def _show(found: "Snapshot", interval_seconds: float, as_json: bool) -> int:
     return int(any(one.alarming for one in found.partitions))
 
 
+def _missed(found: "Snapshot", groups: tuple[str, ...]) -> int:
+    """1, and said on stderr, where a name or glob fits no group that has a partition: a typo must not pass for good news."""
+    there = {one.group for one in found.partitions}
+    missed = [name for name in groups if not any(fnmatchcase(group, name) for group in there)]
+    for name in missed:
+        click.echo(f"No group fits {name!r}, or it has committed nothing; all groups: tidegate lag --once", err=True)
+    return int(bool(missed))
+
+
 def _told(found: "Snapshot", interval_seconds: float) -> str:
     """What the table rests on."""
-    looks = f"Two looks, {span(interval_seconds)} apart" if found.looks > 1 else "One look"
-    words = [f"{looks}: a group that commits more seldom seems to stand; what is unknown shows in time, without --once."]
+    words = ["One look."]
+    if found.looks > 1:
+        apart = span(interval_seconds)
+        words = [f"Two looks, {apart} apart: a group that commits more seldom seems to stand. Without --once it shows in time."]
     if any(one.producer_time for one in found.partitions):
         words.append("* the producers' time, not the broker's.")
     return "\n".join(words)

@@ -74,7 +74,7 @@ def show(report: "SkewReport", console: Console) -> None:
     stretch = f"{report.events:,} vectors of {start} to {end} (UTC), {report.share:.1%} of the entities"
     console.print(f"{report.pipeline}: {stretch}", soft_wrap=True, highlight=False)
     table = Table(
-        "feature",
+        Column("feature", overflow="fold"),
         *(Column(name, justify="right") for name in ("compared", "mismatches", "ratio", "by order", "other bits")),
         box=None,
     )

@@ -48,7 +48,9 @@ def shift(value: float | None) -> str:
     >>> shift(0.174)
     '0.17 sd'
     """
-    return NOTHING if value is None or not isfinite(value) else f"{value:.2f} sd"
+    if value is None or not isfinite(value):
+        return NOTHING
+    return "<0.01 sd" if 0 < value < 0.01 else f"{value:.2f} sd"
 
 
 def plain(value: float | None) -> str:
@@ -96,8 +98,13 @@ def shown(text: str) -> str:
     >>> shown("a" + chr(27) + "[31mb")
     'a�[31mb'
     """
-    clean = "".join(one if one.isprintable() else "�" for one in text)
+    clean = sentence(text)
     return clean if len(clean) <= NAME_CHARACTERS else f"{clean[: NAME_CHARACTERS - 1]}…"
+
+
+def sentence(text: str) -> str:
+    """A sentence from data, whole: what a terminal or a page would act on is a mark."""
+    return "".join(one if one.isprintable() else "�" for one in text)
 
 
 def listed(names: list[str], most: int = 6) -> str:

@@ -65,7 +65,8 @@ GLOSSARY = (
     ),
     Term(
         "Wasserstein distance",
-        "the area between both cumulated distributions, at the bins' midpoints, divided by the reference's standard deviation",
+        "the area between both cumulated distributions, each bin standing at the mean of the reference's rows in it, "
+        "divided by the reference's standard deviation",
         "How far the values have moved on average, in standard deviations. Only of numbers.",
     ),
     Term(

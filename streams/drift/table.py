@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streams.drift.figures import duration, listed, moment, number, plain, probability, share, shift, shown, stretch
+from streams.drift.figures import duration, listed, moment, number, plain, probability, sentence, share, shift, shown, stretch
 from streams.drift.sparkline import histograms
 from streams.drift.verdict import ranked, verdict
 from streams.monitor.reading import Window
@@ -50,7 +50,8 @@ def head(window: Window) -> Iterator[Text]:
 def _events(told: WindowSummary) -> str:
     dropped = f"; {told.repeats:,} repeated and {told.late:,} late ones left out" if told.repeats or told.late else ""
     sampled = f", a sample of {share(told.sampled, 0)}" if told.sampled < 1 else ""
-    return f"{told.n:,} events{sampled}{dropped}"
+    tails = f", {told.tail_lost:,} served without a window's oldest part (a backlog?)" if told.tail_lost else ""
+    return f"{told.n:,} events{sampled}{tails}{dropped}"
 
 
 def _decisions(told: WindowSummary) -> str:
@@ -126,7 +127,7 @@ def reasons(features: Sequence[FeatureDrift]) -> Iterator[Text]:
         if one.state == "ok" or (one.state == "unknown" and one.why is None):
             continue
         since = "" if one.alarm_since is None else f" since {moment(one.alarm_since)}"
-        why = "" if one.why is None else f": {shown(one.why)}"
+        why = "" if one.why is None else f": {sentence(one.why)}"
         yield Text.assemble((shown(one.feature), "bold"), " ", styled(one.state), f"{since}{why}")
 
 
@@ -135,7 +136,7 @@ def remarks(told: WindowSummary, skew: SkewReport | None) -> Iterator[Text]:
     for check in told.checks:
         if check.passed is False:
             limit = "" if check.limit is None else f" ({plain(check.value)}, limit {plain(check.limit)})"
-            yield Text.assemble(("check failed ", "bold red"), f"{check.check}: {shown(check.text)}{limit}")
+            yield Text.assemble(("check failed ", "bold red"), f"{check.check}: {sentence(check.text)}{limit}")
     for feed in told.feeds:
         if feed.fresh is False:
             yield Text.assemble(("feed not fresh ", "bold red"), feed_line(feed))

@@ -67,11 +67,15 @@ def topic_specs(pipeline: str, partitions: int) -> list[TopicSpec]:
 
 
 class Resources(Service):  # type: ignore[misc]
-    """Checkpoint and publisher, closed after the consumer."""
+    """Checkpoint and publisher: Redis answers before the consumer starts, both are closed after it."""
 
-    def __init__(self, checkpoint: Checkpoint, publisher: KafkaPublisher, **options: Any) -> None:
+    def __init__(self, checkpoint: Checkpoint, publisher: KafkaPublisher, readiness: Readiness, **options: Any) -> None:
         super().__init__(**options)
-        self._checkpoint, self._publisher = checkpoint, publisher
+        self._checkpoint, self._publisher, self._readiness = checkpoint, publisher, readiness
+
+    async def on_start(self) -> None:
+        await self._checkpoint.read()
+        self._readiness.done("redis")
 
     async def on_shutdown(self) -> None:
         await self._publisher.close()
@@ -83,6 +87,7 @@ def build_monitor(pipeline: Pipeline, settings: Settings, options: MonitorOption
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     metrics = MonitorMetrics(pipeline.name, [group.name for group in plan.groups])
     readiness = Readiness()
+    readiness.wait_for("redis", "connecting")
     readiness.wait_for("partitions", "joining the group")
     web = WebServer(options.web_host, options.web_port, metrics.registry, readiness)
     kafka, redis = settings.kafka, settings.redis
@@ -93,7 +98,7 @@ def build_monitor(pipeline: Pipeline, settings: Settings, options: MonitorOption
     begin = partial(Watching, pipeline, plan, references, metrics)
     page = f"http://{options.web_host}:{web.port}/metrics"
     owner = Owner(
-        pipeline.name, settings, begin, checkpoint, publisher, metrics, readiness,
+        pipeline, settings, begin, checkpoint, publisher, metrics, readiness,
         lambda how: print(f"monitor of {pipeline.name}: {how}; {page}", file=sys.stderr, flush=True),
     )  # fmt: skip
     names = TopicNames.of(pipeline.name)
@@ -102,12 +107,13 @@ def build_monitor(pipeline: Pipeline, settings: Settings, options: MonitorOption
         [names.features, names.dead_letters],
         owner,
         owner,
-        [Resources(checkpoint, publisher), *comparing(pipeline, options, publisher, metrics, owner)],
+        [Resources(checkpoint, publisher, readiness), *comparing(pipeline, options, publisher, metrics, owner)],
     )
     owner.app = app
     expecting = partial(expect, settings, pipeline.name, metrics)
     expecting()
     add_timer(app, EXPECTED_SECONDS, partial(asyncio.to_thread, expecting))
+    add_timer(app, EXPECTED_SECONDS, owner.check_topics)
     tune_process()
     return app
 

@@ -125,6 +125,7 @@ class Closing:
             decision_band=band,
             decision_in_band=None if rate is None or band is None else band[0] <= rate <= band[1],
             quality_score=quality.score(found),
+            tail_lost=tally.late,
             checks=found,
             feeds=feeds(tally, counts.groups),
         )

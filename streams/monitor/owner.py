@@ -6,20 +6,28 @@ topic keeps the first. What is counted is watching.py's affair; that there is on
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from featurestore.checkpoints import Checkpoint
+from featurestore.events import contract
 from monitors.monitor_metrics import MonitorMetrics
+from scorer.pipeline import Pipeline
 from streams.chunk import TP, Chunk
+from streams.errors import MonitorStateError
 from streams.monitor.outbox import batch, missing
 from streams.monitor.records import drift_topic
 from streams.monitor.watching import Watching
+from streams.outputs import TopicNames
 from streams.publisher import Publisher
 from streams.settings import Settings
+from streams.topic_facts import TopicFacts
 from streams.web import Readiness
 
 log = logging.getLogger(__name__)
+
+CLAIM_SECONDS = 2.0  # well within any session timeout
 
 Begin = Callable[[Mapping[bytes, bytes]], Watching]  # from a checkpoint's fields
 
@@ -29,7 +37,7 @@ class Owner:
 
     def __init__(
         self,
-        pipeline: str,
+        pipeline: Pipeline,
         settings: Settings,
         begin: Begin,
         checkpoint: Checkpoint,
@@ -39,7 +47,9 @@ class Owner:
         announce: Callable[[str], None],
     ) -> None:
         self.app: Any = None
-        self._topic, self._settings = drift_topic(pipeline), settings
+        self._topic, self._settings = drift_topic(pipeline.name), settings
+        names = TopicNames.of(pipeline.name)
+        self._topics = (names.features, names.dead_letters, contract(pipeline.score).topic)
         self._begin, self._checkpoint, self._publisher = begin, checkpoint, publisher
         self._metrics, self._readiness, self._announce = metrics, readiness, announce
         self._watching: Watching | None = None
@@ -61,6 +71,7 @@ class Owner:
         consumer = self.app.consumer
         firsts, ends = await consumer.earliest_offsets(*committed), await consumer.highwaters(*committed)
         watching = self._begin(await self._checkpoint.read())
+        watching.replaced(await asyncio.to_thread(self._topic_ids))
         starts = {tp: start(tp, watching.position(tp, offset), firsts[tp], ends[tp]) for tp, offset in committed.items()}
         await watching.begin(starts)
         entries = watching.state.outbox
@@ -104,13 +115,35 @@ class Owner:
         await self._checkpoint.write(watching.fields())
         self._metrics.state_written()
 
+    async def _claimed(self, watching: Watching) -> None:
+        """Writes, again where that took so long that another may have taken over since: a process can be stopped anywhere."""
+        while True:
+            began = time.monotonic()
+            await self._write(watching)
+            if time.monotonic() - began < CLAIM_SECONDS:
+                return
+
+    async def check_topics(self) -> None:
+        """Ends the monitor where a topic was created anew; started again, it begins with that topic's first record."""
+        watching = self._watching
+        if watching is not None:
+            found = await asyncio.to_thread(self._topic_ids)
+            anew = [topic for topic, id in found.items() if watching.state.topic_ids.get(topic, id) != id]
+            if anew:
+                await self.app.crash(
+                    MonitorStateError(f"{anew[0]} was created anew; start the monitor again, and it begins there")
+                )
+
+    def _topic_ids(self) -> dict[str, str]:
+        return TopicFacts(self._settings.kafka).ids(self._topics)
+
     async def _deliver(self, watching: Watching) -> None:
         """Publishes what was judged, once the checkpoint has it."""
         async with self._writing:
             entries = list(watching.state.outbox)  # it may grow meanwhile
             if not entries or watching is not self._watching:
                 return
-            await self._write(watching)
+            await self._claimed(watching)
             await self._publisher.publish([batch(self._topic, entries)])
             watching.delivered(len(entries))
 

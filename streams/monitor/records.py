@@ -59,7 +59,8 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
 
 
 class WindowSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="window"):
-    """One window: what drifted, the decisions, data quality and feeds. ``repeats`` were dropped, ``late`` came too late."""
+    """One window: what drifted, the decisions, data quality and feeds. ``repeats`` were dropped, ``late`` came too late for it;
+    ``tail_lost`` were served when a feature window's oldest tiles were gone already."""
 
     drift_id: str
     pipeline: str
@@ -85,6 +86,7 @@ class WindowSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     quality_score: float | None
     checks: list[Check]
     feeds: list[Feed]
+    tail_lost: int = 0
 
 
 class FeatureSkew(msgspec.Struct, frozen=True, kw_only=True):

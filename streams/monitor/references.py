@@ -85,6 +85,8 @@ class References:
         self._again.pop(version, None)
         try:
             self.found[version] = await asyncio.to_thread(self._fetch, version)
+            if self.found[version] is None:  # it may be deployed, or replaced, yet
+                self._again[version] = time.monotonic() + TRY_AGAIN_SECONDS
         except (ScorerError, StreamError) as error:
             self.found[version], self._again[version] = None, time.monotonic() + TRY_AGAIN_SECONDS
             self.why[version] = f"the reference of version {version} could not be fetched: {error}"

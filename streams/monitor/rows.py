@@ -10,6 +10,12 @@ from featurestore.events import Bools, Floats, Ints
 from featurestore.schema import FeatureSchema, schema_from_json
 from streams.vectors import decode_vectors
 
+_MAY_BE_NULL = ("model_version", "score", "decision", "confidence")
+_TYPES = {
+    "prediction_id": pa.string(), "event_id": pa.string(), "event_time": pa.float64(), "late": pa.bool_(), "missing": pa.bool_(),
+    "stale": pa.bool_(), "source_partition": pa.int32(), "source_offset": pa.int64(), "model_version": pa.int32(),
+    "score": pa.float64(), "decision": pa.int32(), "confidence": pa.float64(),
+}  # fmt: skip
 NO_MODEL = 0  # of rows that no model scored
 
 
@@ -62,9 +68,37 @@ class Rows:
         )  # fmt: skip
 
 
+class UnreadableRows(ValueError):
+    """A record that does not hold served vectors, or not in these columns."""
+
+
 def decode_rows(value: bytes) -> Rows:
-    """The rows of one record; pa.ArrowInvalid or KeyError for what is no such record."""
-    batch = decode_vectors(value)
+    """The rows of one record; UnreadableRows for what is no such record."""
+    try:
+        return _decoded(_checked(decode_vectors(value)))
+    except (
+        pa.ArrowException,
+        OSError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        StopIteration,
+    ) as error:
+        raise UnreadableRows(f"{type(error).__name__}: {error}") from error
+
+
+def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, if its bytes are sound, which Arrow takes for granted, and its columns of the types that workers write."""
+    batch.validate(full=True)
+    for name, kind in _TYPES.items():
+        if batch.schema.field(name).type != kind or (name not in _MAY_BE_NULL and batch[name].null_count):
+            raise ValueError(f"column {name} is {batch.schema.field(name).type} with {batch[name].null_count} nulls")
+    return batch
+
+
+def _decoded(batch: pa.RecordBatch) -> Rows:
     metadata = batch.schema.metadata
     n = len(batch)
     said = [_floats(batch, name) for name in ("score", "decision", "confidence")]

@@ -12,6 +12,7 @@ from streams.monitor.counts import StoredCounts
 from streams.monitor.windows import Rate
 
 STATE = b"state"
+FORMAT = 1
 
 
 class StoredWindow(msgspec.Struct, frozen=True):
@@ -43,9 +44,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct):
-    """``offsets``: by "topic/partition", the next to be read; ``times``: the newest event time of each; ``memory`` by version."""
+    """``offsets``: by "topic/partition", the next to be read; ``topic_ids``: of the topics whose
+    offsets are kept, and of the source; ``times``: the newest event time of each; ``memory`` by version."""
 
     offsets: dict[str, int] = {}
+    topic_ids: dict[str, str] = {}
     times: dict[str, float] = {}
     seen: dict[int, list[list[int]]] = {}
     windows: list[StoredWindow] = []
@@ -55,7 +58,7 @@ class State(msgspec.Struct):
     memory: dict[int, list[FeatureMemory]] = {}
     pending: Pending = msgspec.field(default_factory=Pending)
     outbox: list[Entry] = []
-    format: int = 1
+    format: int = FORMAT
 
 
 def encode_state(state: State) -> bytes:
@@ -65,7 +68,10 @@ def encode_state(state: State) -> bytes:
 def decode_state(value: bytes, pipeline: str) -> State:
     """MonitorStateError for what is no state of this version of the monitor."""
     try:
-        return msgspec.msgpack.decode(value, type=State)
+        state = msgspec.msgpack.decode(value, type=State)
+        if state.format != FORMAT:
+            raise msgspec.DecodeError(f"its format is {state.format}, not {FORMAT}")
+        return state
     except msgspec.DecodeError as error:
         raise MonitorStateError(
             f"what the monitor of {pipeline} kept in Redis cannot be read ({error}): another version of Tidegate wrote it, or "

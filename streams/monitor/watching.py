@@ -12,9 +12,9 @@ from functools import partial
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from featurestore.definitions import seconds
+from featurestore.events import contract
 from featurestore.plan import FeaturePlan
 from monitors.monitor_metrics import MonitorMetrics
 from scorer.errors import RegistryError
@@ -24,7 +24,7 @@ from streams.monitor.closing import Closing, entry
 from streams.monitor.counts import Counts
 from streams.monitor.references import References
 from streams.monitor.refusals import refusal
-from streams.monitor.rows import NO_MODEL, Rows, decode_rows
+from streams.monitor.rows import NO_MODEL, Rows, UnreadableRows, decode_rows
 from streams.monitor.seen import Seen
 from streams.monitor.state import STATE, Pending, State, StoredWindow, decode_state, encode_state
 from streams.monitor.telling import tell
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_WINDOW_EVENTS = 1_000  # where a version has no reference that says how many
 FEED_AGE = "5m"  # the objective of every feed that declares no other (docs/quality.md)
-TIMES_END = 253_402_300_800.0  # the year 10000: no calendar has names for what lies behind
+AHEAD_SECONDS = 86_400.0  # workers refuse events that are minutes ahead of their record; a day is somebody else's doing
 YIELD_ROWS = 5_000  # some 20 ms of work: heartbeats and pages get their turn
 
 CaughtUp = Callable[[TP, int], bool]  # whether nothing lies behind a position
@@ -56,7 +56,7 @@ class Watching:
         self.state = decode_state(fields[STATE], pipeline.name) if STATE in fields else State()
         self.changed = False
         self._declared, self._references, self._metrics = pipeline.monitoring, references, metrics
-        self._features = TopicNames.of(pipeline.name).features
+        self._features, self._source = TopicNames.of(pipeline.name).features, contract(pipeline.score).topic
         ages = self._declared.feed_ages
         self._limits = {group.name: float(seconds(ages.get(group.name, FEED_AGE))) for group in plan.groups}
         self._seen = Seen(self.state.seen)
@@ -71,6 +71,16 @@ class Watching:
         """The next offset to be read; where nothing was ever counted, what the group committed."""
         return self.state.offsets.get(_name(tp), committed)
 
+    def replaced(self, ids: Mapping[str, str]) -> None:
+        """Forgets what was said of topics that were created anew: positions in them, and which of their events were seen."""
+        for topic, known in self.state.topic_ids.items():
+            if topic in ids and ids[topic] != known:
+                log.warning("%s was created anew: the monitor begins with its first record", topic)
+                self.state.offsets = {k: v for k, v in self.state.offsets.items() if not k.startswith(f"{topic}/")}
+                if topic == self._source:
+                    self._seen = Seen()
+        self.state.topic_ids = dict(ids)
+
     async def begin(self, starts: Mapping[TP, int]) -> None:
         """These are all the partitions there are, and where they are read on. Opens the checkpoint's windows again.
 
@@ -82,6 +92,7 @@ class Watching:
         self.state.offsets = {_name(tp): offset for tp, offset in starts.items()}
         self.state.times = {name: time for name, time in self.state.times.items() if name in self.state.offsets}
         self._partitions = [tp for tp in starts if tp.topic == self._features]
+        self._close(self._windows.of_another_kind(self._declared.window_seconds))
         self.changed = True
 
     # -- records
@@ -107,7 +118,7 @@ class Watching:
     async def _take_rows(self, tp: TP, record: Record) -> int:
         try:
             rows = decode_rows(record.value or b"")
-        except (pa.ArrowInvalid, KeyError) as error:
+        except UnreadableRows as error:
             log.warning("%s[%d] offset %d holds no served vectors (%s): left out", *tp, record.offset, error)
             self._metrics.rows({"unreadable": 1})
             return 0
@@ -120,12 +131,15 @@ class Watching:
 
     def _count(self, tp: TP, rows: Rows, versions: Iterable[int], logged: float) -> None:
         state = self.state
-        sane = (rows.times >= 0) & (rows.times < TIMES_END)
+        sane = (rows.times >= 0) & (rows.times < logged + AHEAD_SECONDS)
         if not sane.all():
             self._metrics.rows({"unreadable": len(rows) - int(sane.sum())})
             rows = rows.take(sane)
-        if len(rows):
-            state.times[_name(tp)] = max(state.times.get(_name(tp), -np.inf), float(rows.times.max()))
+        if not len(rows):
+            return
+        # No further than the broker's clock: one producer's clock that is ahead must not end everybody's windows.
+        newest = min(float(rows.times.max()), logged)
+        state.times[_name(tp)] = max(state.times.get(_name(tp), -np.inf), newest)
         fresh = self._seen.fresh(rows.partitions, rows.offsets)
         if not fresh.all():
             repeats = len(rows) - int(fresh.sum())

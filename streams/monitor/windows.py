@@ -70,6 +70,9 @@ class Windows:
             if window is None:
                 first = f"v{version}:{rows.prediction_ids[0].as_py()}"
                 window = self._begin(Window(first, version, self.opened, self.opened, self._share(version), empty()))
+            if window.counts.n >= size:  # windows have become smaller
+                yield self._close(window)
+                continue
             kept = sampled(rows, window.share)
             places = np.flatnonzero(kept)
             room = size - window.counts.n
@@ -110,6 +113,11 @@ class Windows:
     def forgotten(self, after: Window) -> Iterator[Window]:
         """Windows of events of other versions that got no row since `after` was begun: their model serves no longer."""
         for window in [w for w in self.open if w.end is None and w.version != after.version and w.touched < after.begun]:
+            yield self._close(window)
+
+    def of_another_kind(self, seconds: float | None) -> Iterator[Window]:
+        """Windows that were begun when windows of events were declared, or of time, and the other is declared now."""
+        for window in [w for w in self.open if (w.end is None) != (seconds is None)]:
             yield self._close(window)
 
     def _begin(self, window: Window) -> Window:

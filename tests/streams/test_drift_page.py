@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -128,8 +129,8 @@ def test_records_are_text_wherever_they_are_shown() -> None:
         model=EVIL,
         window=EVIL,
         reference=EVIL,
-        checks=[msgspec.structs.replace(told.checks[0], check=EVIL, subject=EVIL, text=EVIL, passed=False)],
-        feeds=[msgspec.structs.replace(told.feeds[0], group=EVIL, fresh=False)],
+        checks=[replace(told.checks[0], check=EVIL, subject=EVIL, text=EVIL, passed=False)],
+        feeds=[replace(told.feeds[0], group=EVIL, fresh=False)],
     )
     skew = log().skew
     assert skew is not None

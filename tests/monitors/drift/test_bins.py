@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import wasserstein_distance
 
 from monitors.drift import bins
+from monitors.drift.statistics import Histograms, wasserstein
 
 NAN, INF = float("nan"), float("inf")
 
@@ -73,9 +75,22 @@ def test_the_label_of_a_constant_is_the_constant() -> None:
     assert bins.number_labels(edges_of([0.1] * 9)) == ["below 0.1", "0.1", "above 0.1", "missing"]
 
 
-def test_middles_end_at_the_references_extremes() -> None:
-    assert bins.middles([2.0, 4.0], 0.0, 10.0).tolist() == [1.0, 3.0, 7.0]
-    assert np.isfinite(bins.middles([-1.7e308, 1.7e308], -1.7e308, 1.7e308)).all()
+def test_middles_are_where_the_rows_of_a_bin_are() -> None:
+    known = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 100.0])
+    assert bins.middles(known, [2.0, 4.0]) == [1.0, 3.5, 52.5]
+    assert bins.middles(np.array([7.0]), [6.0, 7.0]) == [6.0, 7.0, 7.0]
+    assert bins.middles(known, []) == [pytest.approx(known.mean())]
+    assert np.isfinite(bins.middles(np.array([1.7e308, 1.7e308]), [1.0])).all()
+
+
+def test_wasserstein_of_a_skewed_feature_is_near_that_of_its_rows() -> None:
+    random = np.random.default_rng(1)
+    rows, window = random.lognormal(3, 1.5, 50_000), random.lognormal(3.3, 1.5, 5_000)
+    known = np.sort(rows)
+    edges = bins.number_edges(known)
+    counts = [np.array(counts_of(values.tolist(), edges)[:-1]) for values in (window, rows)]
+    told = wasserstein(Histograms(*counts), np.array(bins.middles(known, edges)))
+    assert told == pytest.approx(wasserstein_distance(window, rows), rel=0.5)
 
 
 def test_the_most_frequent_categories_have_bins_and_the_rest_are_other() -> None:

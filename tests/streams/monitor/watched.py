@@ -22,6 +22,7 @@ from streams.monitor.watching import Watching
 from streams.outputs import TopicNames
 from streams.testing import LoggedRecord
 
+LOGGED = START + 365 * 86_400.0  # the broker's clock: what was logged lies behind it, as in a replay
 NAMES = TopicNames.of(pipeline.name)
 
 
@@ -74,7 +75,7 @@ class Watched:
 
     def log(self, value: bytes, partition: int = 0, topic: str = NAMES.features) -> None:
         log = self.logs[TP(topic, partition)]
-        log.append(LoggedRecord(None, value, len(log), int((START + len(log)) * 1000), ()))
+        log.append(LoggedRecord(None, value, len(log), int((LOGGED + len(log)) * 1000), ()))
 
     def take(self, tp: TP, records: int) -> None:
         """Counts the partition's next records as one chunk."""
