@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.monitor_kills import Sending, verdict
-from benchmarks.monitor_process import MonitorProcess, drained, wait_for
+from benchmarks.monitor_process import AT_WORK, MonitorProcess, drained, wait_for
 from benchmarks.monitored import deploy
 from streams.settings import Settings
 
@@ -35,8 +35,8 @@ def test_kills_and_takeovers_lose_and_double_nothing(kafka: str, redis_url: str,
     first, second = (MonitorProcess(environment, tmp_path / f"{name}.log") for name in ("first", "second"))
     try:
         sending.start()
-        wait_for(lambda: all("at work" in m.said() or "standing by" in m.said() for m in (first, second)), "both monitors")
-        worker, standby = (first, second) if "at work" in first.said() else (second, first)
+        wait_for(lambda: all(": " in m.said() for m in (first, second)), "both monitors")
+        worker, standby = (first, second) if AT_WORK in first.said() else (second, first)
         wait_for(lambda: "tidegate_drift_windows_total" in page(worker, "metrics") and judged(worker) >= 3, "three windows")
         worker.kill()
         standby.wait_until_at_work()
@@ -44,7 +44,7 @@ def test_kills_and_takeovers_lose_and_double_nothing(kafka: str, redis_url: str,
         metrics = page(standby, "metrics")
         assert 'tidegate_model_expected_info{model="gauges",pipeline="gauges",version="1"} 1.0' in metrics
         assert 'tidegate_feature_drift_state{feature="gauge_07",pipeline="gauges"}' in metrics
-        assert page(standby, "readyz") == "partitions: ok\n"
+        assert page(standby, "readyz") == "redis: ok\npartitions: ok\n"
         sending.finish()
         wait_for(lambda: drained(environment), "all rows to be read")
         assert standby.stop() == 0
