@@ -34,6 +34,7 @@ Profiling = Callable[[int, int], None]  # features profiled, features in all
 
 ROUNDS_MAX = 500
 EARLY_STOPPING_ROUNDS = 30
+UNDECLARED = Monitoring()
 # Sized for seconds rather than the last digit: 165,000 rows of 30 features train for 304 rounds in 9 s on two idle cores.
 DEFAULT_PARAMS: dict[str, Param] = {
     "learning_rate": 0.05,
@@ -120,7 +121,7 @@ def train(
     rounds_max: int = ROUNDS_MAX,
     texts: Mapping[str, Collection[str]] | None = None,
     source: str = "",
-    monitoring: Monitoring = Monitoring(),  # noqa: B008 (frozen)
+    monitoring: Monitoring = UNDECLARED,
     progress: Progress | None = None,
     profiling: Profiling | None = None,
 ) -> TrainedModel:

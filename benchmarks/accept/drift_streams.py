@@ -28,7 +28,10 @@ def nothing(rows: int) -> Floats:
     return np.full((rows, len(PREDICTIONS)), np.nan)
 
 
-def numbers(matrix: Floats, windows: Windows = Windows(events=1_000)) -> Profile:  # noqa: B008 (frozen)
+THOUSAND = Windows(events=1_000)
+
+
+def numbers(matrix: Floats, windows: Windows = THOUSAND) -> Profile:
     """The profile of number columns f0, f1, ..., a row a second."""
     names = [f"f{i}" for i in range(matrix.shape[1])]
     return build_profile(matrix, np.arange(float(len(matrix))), names, ["number"] * len(names), nothing(1), windows=windows)

@@ -11,7 +11,7 @@ from monitors import quality
 from monitors.drift.episode import FeatureMemory
 from monitors.drift.judge import Judgement, judge
 from monitors.drift.profile import DECISION
-from monitors.drift.season import HOUR, Season
+from monitors.drift.season import HOUR, HOURS, Season
 from monitors.feeds import feeds
 from scorer.pipeline import Pipeline
 from streams.monitor.features import facts
@@ -20,31 +20,33 @@ from streams.monitor.references import Reference, References
 from streams.monitor.state import Entry, Pending
 from streams.monitor.windows import Window
 
-VERSIONS_KEPT = 4  # whose memories and seasons are kept: the champion, a canary, a shadow, and one to roll back to
-SEASON = b"season:"  # <version>:<hour>, the checkpoint's field
+REFERENCES_KEPT = 4  # whose memories and seasons are kept: the champion's, a canary's, a shadow's, and one to roll back to
+SEASON = "season"  # :<reference>:<hour>, the checkpoint's field
+LOST = "the reference that it was counted by is gone; a registry was set up anew, or another one"
 
 
 class Closing:
     """Judges the windows of one pipeline, in the order in which they are complete.
 
-    ``memory`` is by version, and changed in place; ``fields`` are the checkpoint's, of which the seasons are read.
+    ``memory`` is by reference, and changed in place; ``fields`` are the checkpoint's, of which the seasons are read.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
         references: References,
-        memory: dict[int, list[FeatureMemory]],
+        memory: dict[str, list[FeatureMemory]],
         fields: Mapping[bytes, bytes],
     ) -> None:
         self._pipeline, self._declared = pipeline.name, pipeline.monitoring
         self._model, self._references, self._memory = pipeline.model, references, memory
-        self._seasons: dict[int, Season] = {}
+        self._seasons: dict[str, Season] = {}
         self._changed: dict[bytes, bytes] = {}
         for name, value in fields.items():
-            if name.startswith(SEASON):
-                version, hour = map(int, name.removeprefix(SEASON).split(b":"))
-                self._seasons.setdefault(version, Season()).decode(hour, value)
+            kind, _, place = name.decode().partition(":")
+            if kind == SEASON:
+                reference, hour = place.split(":")
+                self._seasons.setdefault(reference, Season()).decode(int(hour), value)
 
     def changed_fields(self) -> dict[bytes, bytes]:
         """The seasons' fields that are new since the last call; an empty value is one to be removed."""
@@ -57,27 +59,34 @@ class Closing:
         counts.quality.repeat(pending.repeats)
         for kind, n in pending.rejects.items():
             counts.quality.reject(kind, n)
-        season = self._seasons.pop(window.version, None) or Season()
-        self._seasons[window.version] = season  # the last of all is the last used
-        judgements = self._judgements(window, season)
         reference = counts.reference
+        season = self._season_of(reference)
+        judgements = self._judgements(window, season)
         features = [self._feature(window, reference, one) for one in judgements] if reference else []
         summary = self._summary(window, season, judgements, pending)
-        if counts.tally is not None and counts.n:
+        if reference is not None and counts.tally is not None and counts.n:
             hour = season.add(counts.quality.last, counts.tally)
-            self._changed[b"%s%d:%d" % (SEASON, window.version, hour)] = season.encode(hour)
+            self._changed[_field(reference.id, hour)] = season.encode(hour)
         self._forget()
         return [*features, summary]
+
+    def _season_of(self, reference: Reference | None) -> Season:
+        """What is known of other weeks; the last of all is the last used."""
+        if reference is None:
+            return Season()
+        season = self._seasons.pop(reference.id, None) or Season()
+        self._seasons[reference.id] = season
+        return season
 
     def _judgements(self, window: Window, season: Season) -> list[Judgement]:
         counts = window.counts
         if counts.reference is None or counts.tally is None or not counts.n:
             return []
         start, end = counts.quality.first, counts.quality.last
-        before, context = self._memory.get(window.version, []), season.context(end, end - start)
+        before, context = self._memory.get(counts.reference.id, []), season.context(end, end - start)
         least = self._declared.minimum_events
         judgements, after = judge(counts.reference.profile, counts.tally, start, end, before, context, least)
-        self._memory[window.version] = after
+        self._memory[counts.reference.id] = after
         return judgements
 
     def _feature(self, window: Window, reference: Reference, one: Judgement) -> FeatureDrift:
@@ -117,7 +126,7 @@ class Closing:
             sampled=window.share,
             state=state,
             severity=severity,
-            why=self._references.why.get(window.version) if reference is None else None,
+            why=self._references.why.get(window.version, LOST) if reference is None else None,
             drifting=[one.feature for one in judgements if one.state == "drift"],
             warned=[one.feature for one in judgements if one.state == "warn"],
             decision_rate=rate,
@@ -143,11 +152,15 @@ class Closing:
         return quality.checks(features, tally, counts.groups, seconds(self._declared.lateness), volume, window.share)
 
     def _forget(self) -> None:
-        """Drops what is known of versions that serve no longer."""
-        for version in list(self._seasons)[:-VERSIONS_KEPT]:
-            del self._seasons[version]
-            self._memory.pop(version, None)
-            self._changed.update((b"%s%d:%d" % (SEASON, version, hour), b"") for hour in range(168))
+        """Drops what is known by references that are used no longer."""
+        for reference in list(self._seasons)[:-REFERENCES_KEPT]:
+            del self._seasons[reference]
+            self._memory.pop(reference, None)
+            self._changed.update((_field(reference, hour), b"") for hour in range(HOURS))
+
+
+def _field(reference: str, hour: int) -> bytes:
+    return f"{SEASON}:{reference}:{hour}".encode()
 
 
 def overall(judgements: Sequence[Judgement]) -> tuple[State, Severity]:

@@ -32,13 +32,14 @@ class Comparing(Service):  # type: ignore[misc]
         self._publisher, self._metrics, self._at_work = publisher, metrics, at_work
 
     @Service.task  # type: ignore[untyped-decorator]
-    async def _compare(self) -> None:
+    async def _regularly(self) -> None:
         while not self.should_stop:
             await self.sleep(self._seconds)
             if self._at_work() and not self.should_stop:
-                await self._run()
+                await self.compare()
 
-    async def _run(self) -> None:
+    async def compare(self) -> None:
+        """Once; what comes of it is published and told Prometheus."""
         report = await run_skew(self._pipeline, f"{self._seconds}s", self._share)
         self._metrics.skew(None if report is None else {one.feature: one.ratio for one in report.features})
         if report is not None:

@@ -71,6 +71,6 @@ class Counts:
 
     @classmethod
     def opened(cls, held: StoredCounts, reference: Reference | None) -> "Counts":
-        """The counts again; `reference` is the one that they were counted by."""
-        tally = Tally.from_bytes(held.tally) if held.tally is not None else None
+        """The counts again; `reference` is the one that they were counted by, None where there was none or it is gone."""
+        tally = Tally.from_bytes(held.tally) if held.tally is not None and reference is not None else None
         return cls(reference, held.groups, tally, QualityTally.from_bytes(held.quality), held.decided, held.positive)

@@ -28,6 +28,7 @@ from streams.web import Readiness
 log = logging.getLogger(__name__)
 
 CLAIM_SECONDS = 2.0  # well within any session timeout
+CLAIMS = 3  # a Redis that is merely slow does not keep windows back
 
 Begin = Callable[[Mapping[bytes, bytes]], Watching]  # from a checkpoint's fields
 
@@ -64,8 +65,8 @@ class Owner:
 
     async def on_assigned(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
         """Where each partition goes on: at the checkpoint's position, which is never behind what it counted."""
-        self._readiness.done("partitions")
         if not committed:
+            self._readiness.done("partitions")
             self._announce("standing by, another monitor is at work")
             return {}
         consumer = self.app.consumer
@@ -80,6 +81,7 @@ class Owner:
         await self._write(watching)  # from here on who owned it before is refused
         self._watching = watching
         await self._deliver(watching)
+        self._readiness.done("partitions")
         self._announce("at work")
         return starts
 
@@ -117,7 +119,7 @@ class Owner:
 
     async def _claimed(self, watching: Watching) -> None:
         """Writes, again where that took so long that another may have taken over since: a process can be stopped anywhere."""
-        while True:
+        for _ in range(CLAIMS):
             began = time.monotonic()
             await self._write(watching)
             if time.monotonic() - began < CLAIM_SECONDS:

@@ -11,7 +11,7 @@ import numpy as np
 
 from featurestore.events import Floats, Ints
 from featurestore.schema import FeatureSchema
-from monitors.drift.profile import Profile
+from monitors.drift.profile import PREDICTIONS, Profile
 from monitors.drift.tally import Binner
 from scorer.artifact import read_profile
 from scorer.cache import fetch_in_child
@@ -24,7 +24,6 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 TRY_AGAIN_SECONDS = 60.0  # a registry that is away; windows begun meanwhile are `unknown`
-SAID = 3  # columns of Rows.matrix behind the features: score, decision, confidence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +55,7 @@ def _places_by_name(names: tuple[str, ...], served: tuple[str, ...]) -> Ints | N
 
 def _places(profile: Profile, schema: FeatureSchema) -> Ints | None:
     """Where the profile's features are in a served matrix; None where they are just these, in this order."""
-    said = ("prediction.score", "prediction.decision", "prediction.confidence")
-    return _places_by_name(tuple(feature.name for feature in profile.features), (*schema.names, *said))
+    return _places_by_name(tuple(profile.names), (*schema.names, *PREDICTIONS))
 
 
 class References:

@@ -44,8 +44,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct):
-    """``offsets``: by "topic/partition", the next to be read; ``topic_ids``: of the topics whose
-    offsets are kept, and of the source; ``times``: the newest event time of each; ``memory`` by version."""
+    """``offsets``: by "topic/partition", the next to be read; ``topic_ids``: of these topics and of the source.
+
+    ``times``: the newest event time of each partition; ``memory``: by reference.
+    """
 
     offsets: dict[str, int] = {}
     topic_ids: dict[str, str] = {}
@@ -55,7 +57,7 @@ class State(msgspec.Struct):
     rates: dict[int, Rate] = {}
     horizon: float = float("-inf")
     opened: int = 0
-    memory: dict[int, list[FeatureMemory]] = {}
+    memory: dict[str, list[FeatureMemory]] = {}
     pending: Pending = msgspec.field(default_factory=Pending)
     outbox: list[Entry] = []
     format: int = FORMAT

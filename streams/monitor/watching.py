@@ -84,11 +84,16 @@ class Watching:
     async def begin(self, starts: Mapping[TP, int]) -> None:
         """These are all the partitions there are, and where they are read on. Opens the checkpoint's windows again.
 
-        RegistryError where the reference that they were counted by cannot be had.
+        RegistryError where the reference that they were counted by cannot be had now. A window whose reference is gone for good,
+        another one being in its place, is closed, and says so.
         """
         for held in self.state.windows:
             await self._references.ensure(held.version)
-            self._windows.open.append(reopened(held, self._references))
+            window = reopened(held, self._references)
+            if held.counts.reference is not None and window.counts.reference is None:
+                self._close([window])
+            else:
+                self._windows.open.append(window)
         self.state.offsets = {_name(tp): offset for tp, offset in starts.items()}
         self.state.times = {name: time for name, time in self.state.times.items() if name in self.state.offsets}
         self._partitions = [tp for tp in starts if tp.topic == self._features]
@@ -222,10 +227,9 @@ def stored(window: Window) -> StoredWindow:
 
 
 def reopened(held: StoredWindow, references: References) -> Window:
-    """The window again; RegistryError where the reference that it was counted by cannot be had."""
-    wanted = held.counts.reference
-    reference = references.found.get(held.version) if wanted is not None else None
-    if wanted is not None and (reference is None or reference.id != wanted):
-        why = references.why.get(held.version, "there is another one now")
-        raise RegistryError(f"window {held.id} needs its reference: {why}")
+    """The window again, without its tally where another reference has taken the place of the one that it was counted by."""
+    wanted, found = held.counts.reference, references.found.get(held.version)
+    if wanted is not None and found is None:
+        raise RegistryError(f"window {held.id} needs its reference, and {references.why[held.version]}")
+    reference = found if found is not None and found.id == wanted else None
     return Window(held.id, held.version, held.begun, held.touched, held.share, Counts.opened(held.counts, reference), held.end)

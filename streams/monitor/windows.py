@@ -8,19 +8,16 @@ partition that still has records has passed its end by the lateness that is decl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from featurestore.events import Bools
+from monitors.hashing import below, hash_strings
 from streams.monitor.counts import Counts
 from streams.monitor.rows import Rows
 
 RATE_SECONDS = 10.0  # a batch of records has one timestamp: over less, a burst passes for a rate
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's constants (Steele, Lea, Flood, 2014)
-_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 @dataclass(slots=True)
@@ -141,17 +138,5 @@ class Windows:
 
 
 def sampled(rows: Rows, share: float) -> Bools:
-    """Which rows stand for all, bool (n,): by a hash of partition and offset, so that a repetition decides the same."""
-    if share >= 1.0:
-        return np.ones(len(rows), dtype=np.bool_)
-    kept: Bools = _mixed(rows.partitions, rows.offsets) < np.uint64(share * 2**64)
-    return kept
-
-
-def _mixed(partitions: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
-    """splitmix64 of each row's place."""
-    with np.errstate(over="ignore"):
-        mixed = (offsets.astype(np.uint64) + (partitions.astype(np.uint64) << np.uint64(48)) + np.uint64(1)) * _GOLDEN
-        for shift, factor in zip((np.uint64(30), np.uint64(27)), _MIX, strict=True):
-            mixed = (mixed ^ (mixed >> shift)) * factor
-    return mixed ^ (mixed >> np.uint64(31))
+    """Which rows stand for all, bool (n,): by a hash of their prediction ids, so that a repetition decides the same."""
+    return np.ones(len(rows), dtype=np.bool_) if share >= 1.0 else below(hash_strings(rows.prediction_ids), share)

@@ -11,11 +11,14 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 
 from featurestore import offline
+from monitors.monitor_metrics import MonitorMetrics
 from streams.errors import SkewUnknown
 from streams.history import read_kafka
-from streams.monitor.records import FeatureSkew, SkewReport, decode_drift
+from streams.monitor.comparing import Comparing
+from streams.monitor.records import FeatureSkew, SkewReport, decode_drift, drift_topic
 from streams.monitor.skew import Question, measure
 from streams.monitor.skew_process import run_skew
+from streams.publisher import MemoryPublisher
 from streams.vectors import VectorEncoder, VectorRows
 from tests.integration.shop import TILES, Shop, trade
 
@@ -54,6 +57,14 @@ def test_a_worker_that_meets_events_in_order_serves_what_training_computes(shop:
 
     for name, value in shop.environment.items():
         monkeypatch.setenv(name, value)
+    metrics, publisher = MonitorMetrics("shop", []), MemoryPublisher()
+    asyncio.run(Comparing(shop.file(TILES), shop.name, 900, 0.5, publisher, metrics, lambda: True).compare())
+    (published,) = map(decode_drift, publisher.values(drift_topic(shop.name)))
+    assert isinstance(published, SkewReport)
+    assert published.events == arrived.events
+    labels = {"pipeline": "shop", "feature": f"{PAIRS}.amount.max.5m"}
+    assert metrics.registry.get_sample_value("tidegate_skew_ratio", labels) == 0.0
+    assert metrics.registry.get_sample_value("tidegate_skew_runs_total", {"pipeline": "shop", "result": "compared"}) == 1
     changed = asyncio.run(run_skew(shop.file(5), "15m", 0.5, 60))
     assert changed is not None
     wrong = {one.feature for one in changed.features if one.mismatches}

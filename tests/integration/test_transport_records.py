@@ -111,5 +111,5 @@ def test_a_topic_created_anew_is_a_new_assignment(world: World, kafka: str, make
     admin.create_topics([NewTopic(topic, 1, 1, config={"retention.ms": "-1"})])[topic].result(timeout=30)
     world.fill(topic, 0, [NOW] * 10)
     until(lambda: world.handled()[topic, 0] == [*range(100), *range(10)], "the new log is read from its start")
-    assigned = [event["committed"] for event in world.events("assigned")]
-    assert [committed for committed in assigned if committed] == [{"0": None}] * 2  # and none in between
+    once = {"0": None}
+    assert [event["committed"] for event in world.events("assigned")] in ([once, {}, once], [once, once])  # none in between

@@ -121,3 +121,23 @@ def test_a_record_without_rows_is_nothing() -> None:
     watched.drain()
     assert watched.watching.state.offsets[f"{FEATURES}/0"] == 1
     assert START < LOGGED
+
+
+def test_a_window_whose_reference_was_replaced_is_closed_and_says_so() -> None:
+    """A registry that was set up anew counts versions from 1 again."""
+    watched, feed = Watched(), Feed("", rows_a_record=100)
+    for value in feed.values(300):
+        watched.log(value)
+    watched.drain()
+    watched.checkpoint()
+    watched.rows = 10_000  # another training, another reference
+    watched.crash()
+    for value in feed.values(500):
+        watched.log(value)
+    watched.drain()
+    watched.publish()
+    first, second = summaries(watched)
+    assert (first.n, first.state, first.reference) == (300, "unknown", None)
+    assert first.why is not None
+    assert "is gone" in first.why
+    assert (second.n, second.state) == (500, "ok")

@@ -27,7 +27,7 @@ NAMES = TopicNames.of(pipeline.name)
 
 
 @cache
-def profile(rows: int = 20_000) -> Profile:
+def profile(rows: int) -> Profile:
     random = np.random.default_rng(1)
     matrix = gauges(random, rows)
     scores = 1 / (1 + np.exp(-matrix[:, 0]))
@@ -39,8 +39,9 @@ def profile(rows: int = 20_000) -> Profile:
 class Known(References):
     """References that are there already."""
 
-    def __init__(self, *versions: int) -> None:
-        self.found = {v: Reference("gauges", v, profile().id, profile(), Binner(profile())) for v in versions}
+    def __init__(self, versions: Sequence[int], rows: int) -> None:
+        made = profile(rows)
+        self.found = {v: Reference("gauges", v, made.id, made, Binner(made)) for v in versions}
         self.why: dict[int, str] = {}
 
     async def ensure(self, version: int) -> None:
@@ -55,6 +56,7 @@ class Watched:
     partitions: int = 1
     monitoring: Monitoring = field(default_factory=lambda: Monitoring(window=500, minimum_events=100))
     versions: Sequence[int] = (1,)
+    rows: int = 20_000  # of the reference
     logs: dict[TP, list[LoggedRecord]] = field(default_factory=dict)
     published: list[Entry] = field(default_factory=list)
     fields: dict[bytes, bytes] = field(default_factory=dict)
@@ -67,7 +69,7 @@ class Watched:
         """The next owner begins where the checkpoint is."""
         self.metrics = MonitorMetrics(pipeline.name, [])
         declared = replace(pipeline, monitoring=self.monitoring)
-        self.watching = Watching(declared, PLAN, Known(*self.versions), self.metrics, self.fields)
+        self.watching = Watching(declared, PLAN, Known(self.versions, self.rows), self.metrics, self.fields)
         positions = {tp: self.watching.position(tp, None) or 0 for tp in self.logs}
         asyncio.run(self.watching.begin(positions))
         self.positions = positions
