@@ -221,11 +221,11 @@ class EmbeddedCluster:
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", self._ids[target.port])
 
     def wait_until_whole(self, timeout_seconds: float = READY_SECONDS) -> None:
-        """Until every node that runs calls the cluster's state ok, every replica is linked to its primary, and all know it."""
+        """Until every node that runs calls the cluster's state ok, every replica is linked to its primary, and all tell so."""
 
         def whole() -> bool:
             running = [node for node in self.nodes if node.running]
-            return all(_is_well(node) for node in running) and _agree(running)
+            return all(_is_well(node) for node in running) and _agree(running) and _tell_clients(running)
 
         self._wait("be whole", whole, timeout_seconds)
 
@@ -284,6 +284,16 @@ def _agree(nodes: Sequence[ClusterNode]) -> bool:
     return len(own) == len(views) and all(
         port in view and view[port].primary_id == primary_id for view in views.values() for port, primary_id in own.items()
     )
+
+
+def _tell_clients(nodes: Sequence[ClusterNode]) -> bool:
+    """Whether each tells clients of all others. A replica is left out until gossip has brought that it has got anything."""
+    ports = {node.port for node in nodes}
+    try:
+        maps = [node.ask("CLUSTER", "SLOTS", timeout_seconds=1.0) for node in nodes]
+    except redis.RedisError:
+        return False
+    return all(ports <= {told[1] for held in each for told in held[2:]} for each in maps)
 
 
 def _replication(node: ClusterNode) -> dict[str, Any]:
