@@ -104,7 +104,7 @@ def rejects(subject: Subject, timing: Timing) -> list[Rule]:
     return [
         Alert(
             name="TidegateRejects",
-            family="scoring",
+            family="contract",
             severity="page",
             expr=f"{share} > {subject.objectives.rejected:g}",
             after=5 * MINUTE,
@@ -114,7 +114,7 @@ def rejects(subject: Subject, timing: Timing) -> list[Rule]:
         ),
         Alert(
             name="TidegateDeadLetterReasonNew",
-            family="scoring",
+            family="contract",
             severity="ticket",
             expr=f"{new} unless on (pipeline, reason) {known}",
             summary="dead letters with a reason not seen for a week: {{ $labels.reason }}",
