@@ -45,7 +45,7 @@ def _ages(subject: Subject) -> list[Rule]:
         back = duration(max(DAY, 2 * feed.limit_seconds))
         merged = f"max by (pipeline, group) (max_over_time({these}[{back}])) > 0"
         never = f"max by (pipeline, group) ({these}) * 0 + on (pipeline) group_left () {start}"
-        rules.append(Recording(record=AGE, expr=f"time() - (({merged}) or ({never}))"))
+        rules.append(Recording(record=AGE, expr=f"time() - (({merged}) or ({never}))", labels={"group": feed.group}))
     for feed in subject.feeds:
         limit = {"pipeline": subject.pipeline, "group": feed.group}
         rules.append(Recording(record="tidegate:feed_limit_seconds", expr=f"vector({feed.limit_seconds:g})", labels=limit))
