@@ -41,6 +41,7 @@ class WorkerMetrics:
         self.registry = CollectorRegistry()
         self.registry.register(ProcessMetrics("worker", pipeline, cost_usd_per_hour))
         self._pipeline = pipeline
+        self._missed_by: set[str] = set()
         self._children: dict[tuple[Any, tuple[str, ...]], Any] = {}
         self.events = self._counter("tidegate_events", "Events by outcome.", "outcome", OUTCOMES)
         self.dead_letters = self._counter("tidegate_dead_letters", "Records sent to the dead-letter topic.", "reason", reasons)
@@ -54,6 +55,7 @@ class WorkerMetrics:
         self.model_info = self._gauge("tidegate_model_info", "1 for the version that serves.", "model", "version")
         self.model_trained = self._gauge("tidegate_model_trained_timestamp_seconds", "When the version was trained.", "model")
         self.feed_last_merge = self._gauge("tidegate_feed_last_merge_timestamp_seconds", "A group's last merge.", "group")
+        self._store_unavailable = self._gauge("tidegate_store_unavailable", "1 while the feature store does not answer.")
         self.unmerged_events = self._gauge("tidegate_unmerged_events", "Events published that the store has not merged yet.")
         self.stage = self._histogram("tidegate_stage_duration_seconds", "Time of a chunk in a stage.", "stage", STAGE_BUCKETS)
         self.chunk_events = self._histogram("tidegate_chunk_events", "Records computed as one.", "topic", CHUNK_BUCKETS)
@@ -67,6 +69,7 @@ class WorkerMetrics:
         self._preset(groups)
 
     def _preset(self, groups: Sequence[str]) -> None:
+        self._store_unavailable.labels(self._pipeline).set(0)
         for stage in STAGES:
             self.stage.labels(self._pipeline, stage)
         self.unmerged(0)
@@ -136,6 +139,11 @@ class WorkerMetrics:
 
     def unmerged(self, events: int) -> None:
         self._child(self.unmerged_events).set(events)
+
+    def store_away(self, witness: str, away: bool) -> None:
+        """One of those that call the store says whether it answers; it is unavailable while any says that it does not."""
+        (self._missed_by.add if away else self._missed_by.discard)(witness)
+        self._store_unavailable.labels(self._pipeline).set(bool(self._missed_by))
 
     def merged(self, group: str, now: float, ingested: npt.NDArray[np.float64]) -> None:
         self._child(self.feed_last_merge, group).set(now)

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,8 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     readiness.done("kernel")
     facts = TopicFacts(bootstrap)
     kept = ttl_ms(plan, facts.retention_ms({group.topic for group in plan.groups}))
-    store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1), kept, metrics.came_too_late)
+    retried, away = partial(metrics.count, metrics.store_retries, 1), partial(metrics.store_away, "client")
+    store = RedisStore(redis_url, pipeline.shards, retried, kept, metrics.came_too_late, away)
     publisher = KafkaPublisher(bootstrap)
     flow = Flow(
         pipeline, plan, store, publisher, metrics, model, settings.build, tell=readiness.tell("model"), pseudonyms=hashing
