@@ -24,6 +24,7 @@ COMMANDS = {
     "drift": ("drift", "Show what the monitor said: a table, or a page with plots."),
     "skew": ("skew", "Compare served features with the same computed offline."),
     "lag": ("lag", "Watch how far any consumer group is behind, in seconds."),
+    "dashboards": ("dashboards", "Write the Grafana dashboards as files."),
     "tail": ("tail", "Watch predictions or dead letters as they come."),
 }
 
