@@ -8,6 +8,7 @@ from typing import Any, Literal
 from featurestore.definitions import Feature
 from featurestore.errors import DefinitionError
 from featurestore.events import Event
+from monitors.objectives import Objectives
 from scorer.monitoring import Monitoring
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -54,6 +55,7 @@ class Pipeline:
     degrade_after_seconds: float = 2.0
     degrade_max_events: int = 100_000
     monitoring: Monitoring = field(default_factory=Monitoring)
+    objectives: Objectives = field(default_factory=Objectives)
     cost_usd_per_hour: float | None = None
 
     def __post_init__(self) -> None:

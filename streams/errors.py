@@ -1,6 +1,7 @@
 """Errors of streams.
 
 StreamError
+├── AlertmanagerError      Alertmanager does not answer, or refuses
 ├── AssignmentTimeout      an assignment's start positions could not be settled in time
 ├── AuditError             the audit topic could not be read or written
 ├── BackfillRefused        a namespace may not be filled as asked
@@ -18,6 +19,7 @@ StreamError
 │   └── RecordTooLarge     a record exceeds what producer or topic allow
 ├── RecordsGone            Kafka no longer holds records that the feature store lacks
 ├── SettingsError          the environment lacks something, or says something impossible
+├── SilenceRefused         alerts may not be silenced so
 ├── SkewUnknown            served vectors could not be compared with offline ones
 └── TopicError             topics could not be listed or created
     └── TopicsMissing      topics do not exist and may not be created
@@ -30,6 +32,10 @@ from collections.abc import Iterable, Sequence
 
 class StreamError(Exception):
     """Something at the Kafka ends went wrong."""
+
+
+class AlertmanagerError(StreamError):
+    """Alertmanager does not answer, or refuses; the message has its address and its words."""
 
 
 class AssignmentTimeout(StreamError):
@@ -98,6 +104,10 @@ class RecordsGone(StreamError):
 
 class SettingsError(StreamError):
     """The environment lacks something, or says something impossible; the message names the variable."""
+
+
+class SilenceRefused(StreamError):
+    """A silence that would last too long, or take away what nobody may miss."""
 
 
 class SkewUnknown(StreamError):

@@ -17,7 +17,9 @@ ENVIRONMENT = {
     "TIDEGATE_HASH_KEY": "the key that personal fields and forgotten entities are hashed with",
     "TIDEGATE_PIPELINE": "the pipeline that `faust -A streams.app worker` runs",
     "TIDEGATE_WEB_PORT": "where that worker's /metrics, /healthz and /readyz listen; by default 6066",
+    "TIDEGATE_ALERTMANAGER": "Alertmanager's address, for silences; by default http://127.0.0.1:9093",
 }
+ALERTMANAGER = "http://127.0.0.1:9093"  # where Debian's and the project's compose.yaml listen
 STATE_FOLDER = ".tidegate"
 HASH_KEY_BYTES = 32
 
@@ -35,6 +37,7 @@ class Settings:
     hash_key: bytes | None = None
     pipeline: str | None = None
     web_port: int = 6066
+    alertmanager: str = ALERTMANAGER
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], folder: Path | None = None) -> "Settings":
@@ -52,6 +55,7 @@ class Settings:
             hash_key=hash_key,
             pipeline=environment.get("TIDEGATE_PIPELINE") or None,
             web_port=_port(environment.get("TIDEGATE_WEB_PORT") or "6066"),
+            alertmanager=environment.get("TIDEGATE_ALERTMANAGER") or ALERTMANAGER,
         )
 
     @property

@@ -24,6 +24,8 @@ COMMANDS = {
     "drift": ("drift", "Show what the monitor said: a table, or a page with plots."),
     "skew": ("skew", "Compare served features with the same computed offline."),
     "lag": ("lag", "Watch how far any consumer group is behind, in seconds."),
+    "alerts": ("alerts", "Make alert rules, and the routes to who is told."),
+    "silence": ("silence", "Silence an alert for a while, with a reason."),
     "tail": ("tail", "Watch predictions or dead letters as they come."),
 }
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from featurestore.definitions import seconds
 from featurestore.errors import DefinitionError
 from streams.cli.errors import told_plainly
+from streams.cli.first_command import FirstCommand
 from streams.errors import StreamError
 from streams.loading import load_pipeline
 from streams.settings import Settings
@@ -26,15 +27,6 @@ CONTEXT_WINDOWS = 24  # before the one of which a feature is shown in detail
 WINDOWS_MAX = 500  # on a page, and of --last: 17,000 records of 30 features, some 25 MB, read in a second
 REPORT_LIBRARIES = ("jinja2", "markupsafe", "matplotlib")  # of the extra `reports`
 PIPE_WIDTH = 200  # a pipe has no width to fold to
-
-
-class TableFirst(click.Group):
-    """`tidegate drift PIPELINE` is `tidegate drift table PIPELINE`."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in {*self.commands, *self.get_help_option_names(context)}:
-            args = ["table", *args]
-        return super().parse_args(context, args)
 
 
 class Last(click.ParamType):
@@ -56,7 +48,7 @@ class Last(click.ParamType):
 
 
 @click.group(
-    cls=TableFirst,
+    cls=FirstCommand,
     epilog="""\b
 Examples:
   tidegate drift pipeline.py

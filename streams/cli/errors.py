@@ -6,11 +6,12 @@ from contextlib import contextmanager
 import click
 
 from featurestore.errors import FeatureStoreError
+from monitors.errors import MonitorsError
 from scorer.errors import ScorerError
 from streams.embedded.errors import EmbeddedError
 from streams.errors import StreamError
 
-OURS = (FeatureStoreError, ScorerError, StreamError, EmbeddedError)
+OURS = (FeatureStoreError, MonitorsError, ScorerError, StreamError, EmbeddedError)
 
 
 @contextmanager
