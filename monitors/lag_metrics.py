@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from monitors.lag import CODES
 from monitors.lag_snapshot import PartitionLag, Snapshot
+from monitors.process_metrics import ProcessMetrics
 
 LABELS = ("group", "topic", "partition")
 SEVERITY = ", ".join(f"{code} {status.value}" for status, code in CODES.items())
@@ -83,4 +84,5 @@ def registry_of(snapshot: Callable[[], Snapshot]) -> CollectorRegistry:
     """A registry of its own for one process."""
     registry = CollectorRegistry()
     registry.register(LagCollector(snapshot))
+    registry.register(ProcessMetrics("lag"))
     return registry

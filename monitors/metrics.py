@@ -1,4 +1,5 @@
-"""Every Prometheus metric that a worker exports: names, units, labels. The lag monitor's are in monitors/lag_metrics.py.
+"""Every Prometheus metric that a worker exports: names, units, labels. The lag monitor's are in lag_metrics.py,
+of the process itself in process_metrics.py.
 
 Label values are bounded: never a key, an id or a hash. Every outcome and reason exists from the start, at 0.
 """
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from monitors.histogram import BulkHistogram
+from monitors.process_metrics import ProcessMetrics
 
 OUTCOMES = ("scored", "degraded", "fallback", "rejected", "failed")
 STAGES = ("decode", "read", "features", "score", "publish", "merge")
@@ -31,10 +33,13 @@ Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 class WorkerMetrics:
     """The metrics of one worker of one pipeline, in a registry of their own."""
 
-    def __init__(self, pipeline: str, groups: Sequence[str], reasons: Sequence[str]) -> None:
+    def __init__(
+        self, pipeline: str, groups: Sequence[str], reasons: Sequence[str], cost_usd_per_hour: float | None = None
+    ) -> None:
         # A _created series beside each counter would double what Prometheus stores, and no rule reads it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self.registry.register(ProcessMetrics("worker", pipeline, cost_usd_per_hour))
         self._pipeline = pipeline
         self._children: dict[tuple[Any, tuple[str, ...]], Any] = {}
         self.events = self._counter("tidegate_events", "Events by outcome.", "outcome", OUTCOMES)

@@ -1,4 +1,5 @@
-"""Every Prometheus metric that `tidegate monitor` exports: names, units, labels. A worker's are metrics.py's.
+"""Every Prometheus metric that `tidegate monitor` exports: names, units, labels. A worker's are metrics.py's,
+of the process itself process_metrics.py's.
 
 Label values are bounded: features, groups and checks are declared, never a key, an id or a hash. Every outcome exists from the
 start, at 0; what cannot be said is NaN. Nothing is said of the window before a restart until the next one is judged.
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from monitors.feeds import Feed
+from monitors.process_metrics import ProcessMetrics
 from monitors.quality import CHECKS, RESULTS, Check, result
 
 # What becomes of a row of served vectors. counted: in a window; repeated: it was already; late: its window is judged and gone;
@@ -27,6 +29,7 @@ class MonitorMetrics:
     def __init__(self, pipeline: str, groups: Sequence[str]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # see metrics.py
         self.registry = CollectorRegistry()
+        self.registry.register(ProcessMetrics("monitor", pipeline))
         self._pipeline = pipeline
         self._psi = self._gauge("tidegate_feature_drift_psi", "Population stability index of the last window.", "feature")
         self._state = self._gauge("tidegate_feature_drift_state", "0 ok, 1 warn, 2 drift, -1 unknown.", "feature")

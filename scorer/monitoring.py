@@ -7,6 +7,7 @@ from featurestore.definitions import seconds
 from featurestore.errors import DefinitionError
 
 AUTO = "auto"
+FEED_AGE = "5m"  # where nothing is declared
 EVENTS_MIN = 100  # below, a window of ten bins says next to nothing (../docs/decisions.md, "Drift")
 
 
@@ -43,6 +44,10 @@ class Monitoring:
         for text in (self.lateness, *self.feed_ages.values()):
             seconds(text)
         _ = self.window_seconds
+
+    def feed_age_seconds(self, group: str) -> float:
+        """How old the newest event of a feature group may be."""
+        return float(seconds(self.feed_ages.get(group, FEED_AGE)))
 
     @property
     def window_events(self) -> int | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal
 
 from featurestore.definitions import Feature
 from featurestore.errors import DefinitionError
 from featurestore.events import Event
+from monitors.objectives import Objectives
 from scorer.monitoring import Monitoring
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -34,6 +36,8 @@ class Pipeline:
 
     ``on_store_unavailable``: while Redis is away, "pause" consumes nothing; "degrade" scores without the features that
     it holds, once it has not answered for ``degrade_after_seconds``, and pauses when ``degrade_max_events`` wait to be merged.
+
+    ``cost_usd_per_hour``: what one worker costs an hour, in US dollars; a worker counts it up as `tidegate_cost_usd_total`.
     """
 
     name: str
@@ -51,9 +55,15 @@ class Pipeline:
     degrade_after_seconds: float = 2.0
     degrade_max_events: int = 100_000
     monitoring: Monitoring = field(default_factory=Monitoring)
+    objectives: Objectives = field(default_factory=Objectives)
+    cost_usd_per_hour: float | None = None
 
     def __post_init__(self) -> None:
         if self.on_store_unavailable not in ("pause", "degrade"):
             raise DefinitionError(f'on_store_unavailable is {self.on_store_unavailable!r}; choose "pause" or "degrade"')
         if not (self.degrade_after_seconds > 0 and self.degrade_max_events >= 0):
             raise DefinitionError("degrade_after_seconds must be more than 0, degrade_max_events 0 or more")
+        if self.cost_usd_per_hour is not None and not 0 < self.cost_usd_per_hour < inf:
+            raise DefinitionError(
+                f"cost_usd_per_hour is {self.cost_usd_per_hour}; give what one worker costs an hour, more than 0"
+            )

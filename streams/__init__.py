@@ -25,6 +25,7 @@ from featurestore.definitions import (
     Sum,
 )
 from featurestore.events import Event
+from monitors.objectives import Objectives
 from scorer.monitoring import Monitoring
 from scorer.pipeline import Label, Pipeline
 
@@ -43,6 +44,7 @@ __all__ = [
     "Mean",
     "Min",
     "Monitoring",
+    "Objectives",
     "On",
     "Pipeline",
     "Rate",

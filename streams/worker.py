@@ -179,7 +179,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     arrow_without_pandas()
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     hashing = pseudonyms(settings, pipeline, plan)
-    metrics = WorkerMetrics(pipeline.name, [group.name for group in plan.groups], REASONS)
+    metrics = WorkerMetrics(pipeline.name, [group.name for group in plan.groups], REASONS, pipeline.cost_usd_per_hour)
     readiness = waiting()
     web = WebServer(options.web_host, options.web_port, metrics.registry, readiness)
     bootstrap, redis_url = settings.kafka, settings.redis

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from monitors.alerts import alerts
 from monitors.errors import RoutingError
 from monitors.routing import MutedBy, Teams, decode_teams, render
 from scorer.pipeline import Pipeline
+from streams.alerting import subject_of
 from streams.cli.errors import told_plainly
 from streams.loading import load_pipeline
 
@@ -59,7 +61,11 @@ def _refuse_unlisted(pipelines: Iterable[Pipeline], declared: Teams, where: Path
 
 def _muted_by(pipelines: Sequence[Pipeline]) -> MutedBy:
     """Which alert mutes which others, over all the pipelines: names mean the same in each."""
-    return {}
+    muted: dict[str, set[str]] = {}
+    for each in (alert for pipeline in pipelines for alert in alerts(subject_of(pipeline))):
+        for source in each.muted_by:
+            muted.setdefault(source, set()).add(each.name)
+    return {source: sorted(targets) for source, targets in muted.items()}
 
 
 def _command(teams: Path, pipelines: Iterable[str], out: Path | None) -> str:

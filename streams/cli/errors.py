@@ -11,7 +11,7 @@ from scorer.errors import ScorerError
 from streams.embedded.errors import EmbeddedError
 from streams.errors import StreamError
 
-OURS = (FeatureStoreError, ScorerError, MonitorsError, StreamError, EmbeddedError)
+OURS = (FeatureStoreError, MonitorsError, ScorerError, StreamError, EmbeddedError)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Literal
 
+from monitors.cgroup import memory_limits
 from streams.embedded.errors import EmbeddedError, MissingPart
 from streams.embedded.jars import JarCache, cache_directory, read_lock
 from streams.embedded.java import find_java
@@ -165,12 +166,7 @@ def _available_memory() -> int:
     """What the kernel says is available, or less where a container's limit is lower."""
     lines = Path("/proc/meminfo").read_text().splitlines()
     available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-    except (OSError, ValueError):  # no such limit, or "max"
-        return available
-    return min(available, limit - used)
+    return min([available, *(one.limit_bytes - one.used_bytes for one in memory_limits())])
 
 
 def disk(environ: Mapping[str, str]) -> Check:

@@ -35,7 +35,6 @@ from streams.records import DeadLetter
 log = logging.getLogger(__name__)
 
 DEFAULT_WINDOW_EVENTS = 1_000  # where a version has no reference that says how many
-FEED_AGE = "5m"  # the objective of every feed that declares no other (docs/quality.md)
 AHEAD_SECONDS = 86_400.0  # workers refuse events that are minutes ahead of their record; a day is somebody else's doing
 YIELD_ROWS = 5_000  # some 20 ms of work: heartbeats and pages get their turn
 
@@ -57,8 +56,7 @@ class Watching:
         self.changed = False
         self._declared, self._references, self._metrics = pipeline.monitoring, references, metrics
         self._features, self._source = TopicNames.of(pipeline.name).features, contract(pipeline.score).topic
-        ages = self._declared.feed_ages
-        self._limits = {group.name: float(seconds(ages.get(group.name, FEED_AGE))) for group in plan.groups}
+        self._limits = {group.name: self._declared.feed_age_seconds(group.name) for group in plan.groups}
         self._seen = Seen(self.state.seen)
         self._closing = Closing(pipeline, references, self.state.memory, fields)
         self._windows = Windows(self._declared.sample_above, rates=self.state.rates, horizon=self.state.horizon)
