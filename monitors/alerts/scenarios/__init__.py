@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from monitors.alerts.catalogue import group_name, rules
 from monitors.alerts.scenarios.healthy import Names, healthy
 from monitors.alerts.scenarios.outages import outages
 from monitors.alerts.scenarios.series import Scenario
@@ -37,6 +38,7 @@ def test_file(subject: Subject, found: list[Scenario]) -> str:
     test = {
         "rule_files": [f"{subject.pipeline}.rules.yml"],
         "evaluation_interval": f"{found[0].every_minutes}m",
+        "group_eval_order": [group_name(subject, name) for name in rules(subject)],  # by itself promtool's order is random
         "tests": [_test(subject, each) for each in found],
     }
     return head + yaml.safe_dump(test, sort_keys=False, width=10_000, allow_unicode=True)
