@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from streams import Category, Event, Freshness, Label, Last, Monitoring, On, Pipeline, Raw
+from streams import Category, Event, Freshness, Label, Last, Monitoring, Objectives, On, Pipeline, Raw
 
 WINDOW_EVENTS = 300  # three seconds of a drill's traffic
 
@@ -56,4 +56,6 @@ pipeline = Pipeline(
     monitoring=Monitoring(
         window=WINDOW_EVENTS, minimum_events=100, decision_band=(0.02, 0.9), feed_ages={"shop_quotes": "5s"}, skew_share=0.0
     ),
+    # Seconds that the rules' shortened windows do not shorten: what takes a process its time must be no breach by itself.
+    objectives=Objectives(latency_seconds=5.0, lag_seconds=5.0),
 )

@@ -12,6 +12,7 @@ from streams.embedded.process import GuardedProcess
 
 SCRIPT = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from streams.cli import main; main()"
 STOP_SECONDS = 20.0
+LINES = 3  # of a log
 
 
 class Command:
@@ -63,4 +64,4 @@ class Command:
 
     def said(self) -> str:
         """The last lines of what it has said."""
-        return "\n".join(last_lines(self.log))
+        return "\n".join(last_lines(self.log, LINES))

@@ -5,7 +5,7 @@ All are real processes on loopback; what goes wrong with them is the drills' to 
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from benchmarks.accept.alerts_servers import AlertmanagerServer, PrometheusServe
 from benchmarks.accept.alerts_sink import Sink
 from benchmarks.accept.alerts_traffic import Traffic
 from featurestore.events import contract
-from monitors.routing import MutedBy, decode_teams, render
+from monitors.routing import decode_teams, render
+from streams.alerting import files, muted_by
 from streams.alertmanager import ActiveAlert, Alertmanager
 from streams.embedded import Stack
 from streams.settings import Settings
@@ -39,15 +40,6 @@ teams:
     pager: {{webhook_configs: [{{url: "{sink}pager"}}]}}
     tickets: {{webhook_configs: [{{url: "{sink}tickets"}}]}}
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drill:
-    """What is drilled: rules files by name, and how much shorter than declared their times are; which alert mutes which."""
-
-    rules: Mapping[str, str]
-    time_scale: float
-    muted_by: MutedBy
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,8 +98,11 @@ class World:
 
 
 @contextmanager
-def world(drill: Drill) -> Iterator[World]:
-    """Started until every process is ready and traffic flows; killed at the end. MissingPart where Debian's packages lack."""
+def world(time_scale: float) -> Iterator[World]:
+    """Under the pipeline's own rules with shortened times; until every process is ready and traffic flows; killed at the end.
+
+    MissingPart where Debian's packages lack.
+    """
     for name in ("prometheus", "prometheus-alertmanager"):
         program(name)
     began = time.monotonic()
@@ -118,7 +113,7 @@ def world(drill: Drill) -> Iterator[World]:
             stack = ending.enter_context(Stack.start(environ={}, appendonly=True))
             hashes = training.result().hashes
         settings = _settings(stack.bootstrap_servers, stack.redis_url, folder)
-        found = _built(ending, drill, stack, Versions(hashes, settings), folder)
+        found = _built(ending, time_scale, stack, Versions(hashes, settings), folder)
         found.wait_until_ready(*found.commands)
         found.traffic.start()  # only now: a backlog would be told of
         found.started_seconds = time.monotonic() - began
@@ -139,7 +134,7 @@ def _variables(kafka: str, redis: str, folder: Path) -> dict[str, str]:
     }
 
 
-def _built(ending: ExitStack, drill: Drill, stack: Stack, versions: Versions, folder: Path) -> World:
+def _built(ending: ExitStack, time_scale: float, stack: Stack, versions: Versions, folder: Path) -> World:
     """Everything started, nothing waited for."""
     topics = [output_topic(contract(event).topic, PARTITIONS) for event in (Order, Quote)]
     ensure_topics(stack.bootstrap_servers, topics)
@@ -154,10 +149,12 @@ def _built(ending: ExitStack, drill: Drill, stack: Stack, versions: Versions, fo
     traffic.prime()
     sink = ending.enter_context(Sink())
     routes = render(
-        decode_teams(TEAMS.format(team=pipeline.team, sink=sink.url(""))), drill.muted_by, "a drill", drill.time_scale
+        decode_teams(TEAMS.format(team=pipeline.team, sink=sink.url(""))), muted_by([pipeline]), "a drill", time_scale
     )
     alertmanager = ending.enter_context(AlertmanagerServer(routes))
-    prometheus = ending.enter_context(PrometheusServer(_prometheus(commands, alertmanager), drill.rules))
+    prometheus = ending.enter_context(
+        PrometheusServer(_prometheus(commands, alertmanager), files(pipeline, time_scale=time_scale))
+    )
     *workers, monitor, lag = commands
     return World(
         stack=stack,
