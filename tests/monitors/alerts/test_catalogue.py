@@ -1,5 +1,6 @@
 """What the rules read exists, what they say is whole, and the files committed are what the examples declare."""
 
+import json
 import re
 import subprocess
 from dataclasses import replace
@@ -110,6 +111,15 @@ def test_every_alert_says_whose_it_is_how_grave_and_where_to_look(subject: Subje
         assert rule["labels"]["severity"] in ("escalate", "page", "ticket", "none")
         assert set(rule["annotations"]) == {"summary", "description", "runbook", "dashboard"}
         assert rule["annotations"]["runbook"] == f"docs/runbooks/{rule['labels']['family']}.md#{rule['alert'].lower()}"
+
+
+@SUBJECTS
+def test_every_alert_names_a_panel_that_is_on_the_dashboard(subject: Subject) -> None:
+    for alert in alerts(subject):
+        dashboard, panel = alert.panel
+        text = (ROOT / "deploy" / "grafana" / "dashboards" / f"{dashboard}.json").read_text()
+        titles = {one["title"] for one in json.loads(text)["panels"]}
+        assert panel in titles, (alert.name, dashboard)
 
 
 @SUBJECTS
