@@ -143,7 +143,7 @@ def _features() -> tuple[Panel, ...]:
             "Feature values by state",
             "Feature values served a second: fresh, stale, missing.",
             "mostly fresh; missing for entities that are new.",
-            "stale: Feature age tells which group. missing everywhere: Redis lost its data, run tidegate backfill.",
+            "stale: Feature age tells which group. missing everywhere: Redis lost its data, see the worker's log.",
             graph(
                 "ops",
                 Line(rate("tidegate_features_total", "state"), "{{state}}"),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from grafana_foundation_sdk.builders import common, table
+from grafana_foundation_sdk.models.common import FieldTextAlignment
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
@@ -24,6 +25,7 @@ def firing(runbooks: str) -> table.Panel:
     """The table; an alert's own labels, such as group or feature, come last. ``runbooks`` begins the way to each runbook."""
     line = Line(f'label_replace({ranked()}, "runbook", "{runbooks}/$1.md", "family", "(.+)")')
     made = table.Panel().targets(queries([line], now=True, form=PromQueryFormat.TABLE)).span(24).height(GRAPH_HEIGHT).unit("none")
+    made.align(FieldTextAlignment.AUTO).inspect(False)
     made.no_value("no alert fires").sort_by([common.TableSortByFieldState().display_name("severity").desc(True)])
     made.with_transformation(DataTransformerConfig("organize", options=_columns()))
     made.override_by_name(
