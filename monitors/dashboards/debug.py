@@ -30,7 +30,7 @@ def _stages() -> tuple[Panel, ...]:
         Panel(
             "Stage latencies",
             "p95 of the time that a chunk of events takes in each stage.",
-            "read and publish take the most, a few milliseconds.",
+            "read, publish and merge take the most: they wait for Redis and Kafka.",
             "read or merge: Redis. publish: Kafka's acknowledgements. score: a larger model. All: larger chunks, or no CPU.",
             graph("s", Line(quantile(0.95, "tidegate_stage_duration_seconds", "stage"), "{{stage}}")),
             runbook="latency",

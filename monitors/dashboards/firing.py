@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, Dynam
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from monitors.dashboards.colours import BLUE, ORANGE, RED, YELLOW, words
-from monitors.dashboards.looks import GRAPH_HEIGHT, queries
+from monitors.dashboards.looks import GRAPH_HEIGHT, is_url, queries
 from monitors.dashboards.series import FIRING, Line
 
 SEVERITIES = {4: ("escalate", RED), 3: ("page", ORANGE), 2: ("ticket", YELLOW), 1: ("info", BLUE)}
@@ -36,6 +36,9 @@ def firing(runbooks: str) -> table.Panel:
             DynamicConfigValue("custom.width", 100),
         ],
     )
+    if is_url(runbooks):
+        link = {"title": "Runbook", "url": f"{runbooks}/${{__data.fields.family}}.md", "targetBlank": True}
+        made.override_by_name("runbook", [DynamicConfigValue("links", [link])])
     return made
 
 

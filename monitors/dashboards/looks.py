@@ -94,6 +94,11 @@ def spread(unit: str, line: Line, span: int = THIRD) -> heatmap.Panel:
     return made.color(heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64))
 
 
+def is_url(place: str) -> bool:
+    """Whether Grafana can lead there; a folder of a repository it would look for among its own pages."""
+    return place.startswith(("https://", "http://"))
+
+
 def _legend() -> common.VizLegendOptions:
     return (
         common.VizLegendOptions()

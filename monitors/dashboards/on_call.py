@@ -97,7 +97,7 @@ def _events() -> tuple[Panel, ...]:
             "red: upstream sends nothing or too little, ask there; Lag in seconds tells whether it is us. Empty until "
             "Prometheus remembers a week.",
             graph("percentunit", Line(f"tidegate:volume_vs_last_week:ratio{{{THIS}}}", "of last week"), limits=bad_below(VOLUME)),
-            runbook="presence",
+            runbook="traffic",
         ),
     )
 
@@ -110,7 +110,7 @@ def _answers() -> tuple[Panel, ...]:
             "none.",
             "tidegate dlq list names field and expectation; what is mended goes back with tidegate dlq replay.",
             graph("eps", Line(rate("tidegate_dead_letters_total", "reason"), "{{reason}}"), stacked=True),
-            runbook="scoring",
+            runbook="contract",
         ),
         Panel(
             "Decision rate",

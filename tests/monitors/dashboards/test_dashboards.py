@@ -66,6 +66,8 @@ NAMED = {
     ),
 }
 FAMILIES = (
+    "contract",
+    "traffic",
     "scoring",
     "latency",
     "freshness",
@@ -198,7 +200,9 @@ def test_runbooks_elsewhere_are_linked() -> None:
     there = json.loads(rendered(wiki)["tidegate-on-call.json"])
     assert [link["url"] for link in there["links"] if link["type"] == "link"] == [wiki]
     assert f"Runbook: {wiki}/lag.md" in next(one for one in panels(there) if one["title"] == "Lag in seconds")["description"]
-    assert f'"{wiki}/$1.md"' in next(one for one in panels(there) if one["title"] == "Alerts")["targets"][0]["expr"]
+    alerts = next(one for one in panels(there) if one["title"] == "Alerts")
+    assert f'"{wiki}/$1.md"' in alerts["targets"][0]["expr"]
+    assert f"{wiki}/${{__data.fields.family}}.md" in json.dumps(alerts["fieldConfig"]["overrides"])
     assert RUNBOOKS not in json.dumps(there)
 
 
@@ -215,6 +219,12 @@ def test_grafanas_types_read_and_write_the_same(uid: str) -> None:
         for panel in panels(one):
             panel["fieldConfig"]["defaults"].setdefault("custom", {})
     assert again == mine
+
+
+def test_runbooks_in_a_folder_are_named_and_not_linked() -> None:
+    """Grafana would take the path for one of its own pages."""
+    assert [link for one in DASHBOARDS.values() for link in one["links"] if link["type"] == "link"] == []
+    assert "__data.fields" not in json.dumps(DASHBOARDS)
 
 
 def test_links_lead_to_the_others() -> None:
