@@ -8,9 +8,7 @@ from monitors.drift.detectable import EXCESS_ALARM
 PSI_EXCESS = EXCESS_ALARM
 LATENCY_SECONDS = 0.2  # Objectives.latency_seconds
 LAG_SECONDS = 60.0  # Objectives.lag_seconds
-FEED_AGE_SECONDS = 300.0  # Monitoring.feed_ages, where nothing is declared
 VOLUME = 0.2  # Objectives.volume: share of the same hour last week
-REJECTED = 0.01  # Objectives.rejected
 QUALITY = 0.95  # Objectives.quality
 SKEW = 0.01  # Objectives.skew
 MODEL_AGE_SECONDS = 90 * 86_400.0  # Objectives.model_age_days
