@@ -9,6 +9,8 @@ EVENTS = "tidegate_events_total"
 LATENCY = "tidegate_end_to_end_seconds"
 # Who waits behind a backlog is late already and is being served; 5 s is more than a chunk's pause or a rebalance.
 BACKLOG_SECONDS = 5
+# After a drain the 5m window still holds late events for as long; looks at lag and scrapes are up to a minute apart.
+DRAINED = 6 * MINUTE
 UPSTREAM = ("TidegateWorkerAbsent", "TidegateStoreUnavailable", "TidegateKafkaSilent")
 
 
@@ -61,7 +63,7 @@ def latency(subject: Subject, timing: Timing) -> list[Rule]:
         share=share,
         this=this,
         events_per_hour=f"avg_over_time(tidegate:latency_slow_of:rate_5m{{{this}}}[{timing(HOUR)}]) * 3600",
-        unless=f"max_over_time(tidegate:backlog_draining:bool{{{this}}}[{timing(5 * MINUTE)}]) == 1",
+        unless=f"max_over_time(tidegate:backlog_draining:bool{{{this}}}[{timing(DRAINED)}]) == 1",
         settled=f"tidegate:latency_slow_of:rate_5m{{{this}}}",
         muted_by=(*UPSTREAM, "TidegateLagHigh", "TidegateConsumerStalled"),
     )

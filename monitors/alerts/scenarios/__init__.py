@@ -26,12 +26,13 @@ def documents(subject: Subject) -> dict[str, str]:
     """promtool's test files, by name: of minutes and hours, and of days."""
     found = scenarios(subject)
     return {
-        f"{subject.pipeline}.test.yml": _document(subject, [each for each in found if not each.days]),
-        f"{subject.pipeline}.days.test.yml": _document(subject, [each for each in found if each.days]),
+        f"{subject.pipeline}.test.yml": test_file(subject, [each for each in found if not each.days]),
+        f"{subject.pipeline}.days.test.yml": test_file(subject, [each for each in found if each.days]),
     }
 
 
-def _document(subject: Subject, found: list[Scenario]) -> str:
+def test_file(subject: Subject, found: list[Scenario]) -> str:
+    """promtool's test file of scenarios that are all of minutes, or all of days."""
     head = f"# Made with {subject.pipeline}.rules.yml by: tidegate alerts render. Run: promtool test rules THIS\n"
     test = {
         "rule_files": [f"{subject.pipeline}.rules.yml"],
