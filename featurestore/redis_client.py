@@ -1,8 +1,8 @@
 """Commands to Redis, one server or a cluster, in one pipelined round trip a node; what passes is tried again until it has passed.
 
-Where a key lies is redis_topology.py's, which errors pass redis_errors.py's. On a cluster a command goes to the primary of its
-key's slot; MOVED, ASK and a failover are followed. A command may thus be sent twice: only send what may arrive twice (the
-merge script may, by its fence).
+Where a key lies is redis_topology.py's, which errors pass redis_errors.py's, how long to wait redis_tries.py's. On a cluster a
+command goes to the primary of its key's slot; MOVED, ASK and a failover are followed. A command may thus be sent twice: only send
+what may arrive twice (the merge script may, by its fence).
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from redis.exceptions import AskError, MovedError, NoScriptError, RedisError
 
 from featurestore.redis_errors import passes
 from featurestore.redis_topology import SEED, Address, Topology
+from featurestore.redis_tries import Tries, nobody_asks
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
 REDIRECTS_IN_A_ROW = 3  # more, and the nodes contradict each other: pause like for a node that is away
 _BEHIND_COUNT = frozenset(("EVALSHA", "EVAL", "FCALL"))  # their first key is the fourth word; others' is the second
 
@@ -29,12 +29,18 @@ Command = tuple[Any, ...]
 T = TypeVar("T")
 
 
-def connect(url: str, scripts: Sequence[str] = (), on_retry: Callable[[], None] = lambda: None) -> "Client":
+def connect(
+    url: str,
+    scripts: Sequence[str] = (),
+    on_retry: Callable[[], None] = lambda: None,
+    on_away: Callable[[bool], None] = nobody_asks,
+) -> "Client":
     """A client of the server, or of the cluster of the server, that the URL names; it connects at first use.
 
-    `scripts` are loaded where an EVALSHA finds them missing; `on_retry` is called before each pause because Redis was away.
+    `scripts` are loaded where an EVALSHA finds them missing; `on_retry` is called before each pause because Redis was away,
+    `on_away` whenever it begins or ends to be (redis_tries.Tries).
     """
-    return Client(Topology(url), scripts, on_retry)
+    return Client(Topology(url), scripts, Tries(on_retry, on_away))
 
 
 def escaped(text: bytes) -> bytes:
@@ -63,8 +69,8 @@ class _Call:
 class Client:
     """See `connect`. Safe to use from many tasks of one event loop."""
 
-    def __init__(self, topology: Topology, scripts: Sequence[str], on_retry: Callable[[], None]) -> None:
-        self._topology, self._on_retry = topology, on_retry
+    def __init__(self, topology: Topology, scripts: Sequence[str], tries: Tries) -> None:
+        self._topology, self._tries = topology, tries
         self._scripts = {sha(script): script for script in scripts}
 
     async def clustered(self) -> bool:
@@ -77,16 +83,18 @@ class Client:
 
         On a cluster the keys of one command must share a hash tag. Waits, however long, for what passes: see redis_errors.passes.
         """
+        if not commands:
+            return []
         await self._discover()
         call = _Call(commands, [None] * len(commands), list(range(len(commands))))
-        pause = FIRST_PAUSE_SECONDS
-        while call.pending:
-            seen = self._topology.version
-            await self._round(call)
-            if call.away is not None:
-                pause = await self._wait(call.away, pause)
-            if call.away is not None or call.moved is not None:
-                await self._topology.refresh(seen, call.moved)
+        with self._tries.of_a_call() as tries:
+            while call.pending:
+                seen = self._topology.version
+                await self._round(call)
+                if call.away is not None:
+                    await tries.pause(call.away)
+                if call.away is not None or call.moved is not None:
+                    await self._topology.refresh(seen, call.moved)
         return call.answers
 
     async def scan(self, match: bytes) -> AsyncIterator[bytes]:
@@ -187,35 +195,30 @@ class Client:
                 raise
 
     async def _discover(self) -> None:
-        pause = FIRST_PAUSE_SECONDS
-        while not self._topology.known:
-            try:
-                await self._topology.discover()
-            except RedisError as error:
-                if not passes(error):
-                    raise
-                pause = await self._wait(error, pause)
+        if self._topology.known:
+            return
+        with self._tries.of_a_call() as tries:
+            while not self._topology.known:
+                try:
+                    await self._topology.discover()
+                except RedisError as error:
+                    if not passes(error):
+                        raise
+                    await tries.pause(error)
 
     async def _of_primary(self, address: Address, call: Callable[[Redis], Awaitable[T]]) -> T | None:
         """A primary's answer, waited for; None once it is no primary any more."""
-        pause = FIRST_PAUSE_SECONDS
-        while address in self._topology.primaries:
-            seen = self._topology.version
-            try:
-                return await call(self._topology.client(address))
-            except RedisError as error:
-                if not passes(error):
-                    raise
-                pause = await self._wait(error, pause)
-                await self._topology.refresh(seen)
+        with self._tries.of_a_call() as tries:
+            while address in self._topology.primaries:
+                seen = self._topology.version
+                try:
+                    return await call(self._topology.client(address))
+                except RedisError as error:
+                    if not passes(error):
+                        raise
+                    await tries.pause(error)
+                    await self._topology.refresh(seen)
         return None
-
-    async def _wait(self, away: Exception, pause: float) -> float:
-        """Says so, waits, and gives the next pause."""
-        log.warning("Redis is away (%s); trying again in %.2f s. Lasting? Check REDIS_URL, or run: tidegate doctor", away, pause)
-        self._on_retry()
-        await asyncio.sleep(pause)
-        return min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 def _key(command: Command) -> bytes | str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from redis.exceptions import ClusterCrossSlotError, ResponseError
 
-from featurestore import kernel
+from featurestore import kernel, redis_tries
 from featurestore.errors import LayoutError, StoreConfigError
 from featurestore.events import Bools, Floats, Ints, Source
 from featurestore.fence_moves import FENCES_SCRIPT, FenceMoves
@@ -39,10 +39,11 @@ READ_TOGETHER, MERGED_TOGETHER = 500, 150
 class RedisStore:
     """See featurestore.store.Store.
 
-    ``on_retry`` is called each time a call is tried again because Redis was away. ``ttl_ms`` says for groups by name how long
-    a state outlives the last event merged into it (None: for ever; groups not named are left as they are). Redis is told when
-    a state is made and when its longest tiles move on, not at every merge, so a state lives up to one such tile longer.
-    Fences never expire. ``on_dropped`` is told of events that came too late.
+    ``on_retry`` is called each time a call is tried again because Redis was away, ``on_away`` whenever it begins or ends to be
+    away (redis_tries.Tries). ``ttl_ms`` says for groups by name how long a state outlives the last event merged into it (None:
+    for ever; groups not named are left as they are). Redis is told when a state is made and when its longest tiles move on, not
+    at every merge, so a state lives up to one such tile longer. Fences never expire. ``on_dropped`` is told of events that came
+    too late.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class RedisStore:
         on_retry: Callable[[], None] = lambda: None,
         ttl_ms: Mapping[str, int | None] = MappingProxyType({}),
         on_dropped: OnDropped = nobody_asks,
+        on_away: Callable[[bool], None] = redis_tries.nobody_asks,
     ) -> None:
-        self._client = connect(url, [MERGE_SCRIPT, FENCES_SCRIPT], on_retry)
+        self._client = connect(url, [MERGE_SCRIPT, FENCES_SCRIPT], on_retry, on_away)
         self._shards, self._on_dropped = shards, on_dropped
         self._moves = FenceMoves(shards, self._fence_key, self._execute)
         self._ttl_ms = ttl_ms

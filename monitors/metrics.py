@@ -4,7 +4,7 @@ of the process itself in process_metrics.py.
 Label values are bounded: never a key, an id or a hash. Every outcome and reason exists from the start, at 0.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, TypeVar
@@ -31,16 +31,25 @@ Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
 
 class WorkerMetrics:
-    """The metrics of one worker of one pipeline, in a registry of their own."""
+    """The metrics of one worker of one pipeline, in a registry of their own.
+
+    ``shared``: those of its groups that another pipeline's workers keep. ``cost_usd_per_hour``: what this worker costs.
+    """
 
     def __init__(
-        self, pipeline: str, groups: Sequence[str], reasons: Sequence[str], cost_usd_per_hour: float | None = None
+        self,
+        pipeline: str,
+        groups: Sequence[str],
+        reasons: Sequence[str],
+        shared: Collection[str] = (),
+        cost_usd_per_hour: float | None = None,
     ) -> None:
         # A _created series beside each counter would double what Prometheus stores, and no rule reads it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.registry.register(ProcessMetrics("worker", pipeline, cost_usd_per_hour))
         self._pipeline = pipeline
+        self._missed_by: set[str] = set()
         self._children: dict[tuple[Any, tuple[str, ...]], Any] = {}
         self.events = self._counter("tidegate_events", "Events by outcome.", "outcome", OUTCOMES)
         self.dead_letters = self._counter("tidegate_dead_letters", "Records sent to the dead-letter topic.", "reason", reasons)
@@ -53,7 +62,8 @@ class WorkerMetrics:
         self.load_failures = self._counter("tidegate_model_load_failures", "Model versions refused.", "reason", LOAD_FAILURES)
         self.model_info = self._gauge("tidegate_model_info", "1 for the version that serves.", "model", "version")
         self.model_trained = self._gauge("tidegate_model_trained_timestamp_seconds", "When the version was trained.", "model")
-        self.feed_last_merge = self._gauge("tidegate_feed_last_merge_timestamp_seconds", "A group's last merge.", "group")
+        self.feed_last_merge = self._gauge("tidegate_feed_last_merge_timestamp_seconds", "Last merge; 0: none yet.", "group")
+        self._store_unavailable = self._gauge("tidegate_store_unavailable", "1 while the feature store does not answer.")
         self.unmerged_events = self._gauge("tidegate_unmerged_events", "Events published that the store has not merged yet.")
         self.stage = self._histogram("tidegate_stage_duration_seconds", "Time of a chunk in a stage.", "stage", STAGE_BUCKETS)
         self.chunk_events = self._histogram("tidegate_chunk_events", "Records computed as one.", "topic", CHUNK_BUCKETS)
@@ -64,14 +74,17 @@ class WorkerMetrics:
         self.merge_delay = self._bulk(
             "tidegate_feed_merge_delay_seconds", "Broker timestamp to merged.", "group", LATENCY_BUCKETS
         )
-        self._preset(groups)
+        self._preset(groups, shared)
 
-    def _preset(self, groups: Sequence[str]) -> None:
+    def _preset(self, groups: Sequence[str], shared: Collection[str]) -> None:
+        self._store_unavailable.labels(self._pipeline).set(0)
         for stage in STAGES:
             self.stage.labels(self._pipeline, stage)
         self.unmerged(0)
         self.end_to_end.preset("scored")
         for group in groups:
+            if group not in shared:
+                self._child(self.feed_last_merge, group).set(0)
             self.feature_age.preset(group)
             self.merge_delay.preset(group)
 
@@ -136,6 +149,11 @@ class WorkerMetrics:
 
     def unmerged(self, events: int) -> None:
         self._child(self.unmerged_events).set(events)
+
+    def store_away(self, witness: str, away: bool) -> None:
+        """One of those that call the store says whether it answers; it is unavailable while any says that it does not."""
+        (self._missed_by.add if away else self._missed_by.discard)(witness)
+        self._store_unavailable.labels(self._pipeline).set(bool(self._missed_by))
 
     def merged(self, group: str, now: float, ingested: npt.NDArray[np.float64]) -> None:
         self._child(self.feed_last_merge, group).set(now)

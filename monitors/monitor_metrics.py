@@ -2,7 +2,8 @@
 of the process itself process_metrics.py's.
 
 Label values are bounded: features, groups and checks are declared, never a key, an id or a hash. Every outcome exists from the
-start, at 0; what cannot be said is NaN. Nothing is said of the window before a restart until the next one is judged.
+start, at 0; what cannot be said is NaN. Nothing is said of the window before a restart until the next one is judged,
+but for the windows in a row outside the decision band, which the monitor remembers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,12 +33,15 @@ class MonitorMetrics:
         self.registry.register(ProcessMetrics("monitor", pipeline))
         self._pipeline = pipeline
         self._psi = self._gauge("tidegate_feature_drift_psi", "Population stability index of the last window.", "feature")
+        self._excess = self._gauge("tidegate_feature_drift_psi_excess", "PSI less its mean without drift.", "feature")
+        self._feature_windows = self._counter("tidegate_feature_windows", "Windows of features judged.", "state", STATES)
         self._state = self._gauge("tidegate_feature_drift_state", "0 ok, 1 warn, 2 drift, -1 unknown.", "feature")
         self._severity = self._gauge("tidegate_feature_drift_severity", "0 none, 1 info, 2 ticket.", "feature")
         self._judged = self._gauge("tidegate_drift_last_window_timestamp_seconds", "When the last window was published.")
         self._events = self._gauge("tidegate_drift_window_events", "Events of the last window.")
         self._windows = self._counter("tidegate_drift_windows", "Windows published.", "state", STATES)
         self._decisions = self._gauge("tidegate_decision_rate", "Share of positive decisions in the last window.")
+        self._breaches = self._gauge("tidegate_decision_rate_breaches", "Windows in a row outside the declared band.")
         self._checks = self._counter("tidegate_data_quality_checks", "Checks of windows, by result.", "check", CHECKS, RESULTS)
         self._score = self._gauge("tidegate_data_quality_score", "Share of the last window's judged checks that passed.")
         self._age = self._gauge("tidegate_feed_age_seconds", "Youngest age that a group was served with.", "group")
@@ -47,7 +51,7 @@ class MonitorMetrics:
         self._expected = self._gauge("tidegate_model_expected_info", "1 for the version that should serve.", "model", "version")
         self._rows = self._counter("tidegate_monitor_rows", "Rows of served vectors.", "outcome", ROW_OUTCOMES)
         self._writes = self._counter("tidegate_monitor_state_writes", "Checkpoints written.")
-        for gauge in (self._events, self._decisions, self._score):
+        for gauge in (self._events, self._decisions, self._breaches, self._score):
             gauge.labels(pipeline).set(NAN)
         for group in groups:
             self._age.labels(pipeline, group).set(NAN)
@@ -75,9 +79,11 @@ class MonitorMetrics:
     def state_written(self) -> None:
         self._writes.labels(self._pipeline).inc()
 
-    def feature(self, feature: str, psi: float | None, state: str, severity: str) -> None:
-        """What a window says of one feature: its PSI, a key of STATES, a key of SEVERITIES."""
+    def feature(self, feature: str, psi: float | None, excess: float | None, state: str, severity: str) -> None:
+        """What a window says of one feature: its PSI, with and without its mean, a key of STATES, a key of SEVERITIES."""
         self._psi.labels(self._pipeline, feature).set(NAN if psi is None else psi)
+        self._excess.labels(self._pipeline, feature).set(NAN if excess is None else excess)
+        self._feature_windows.labels(self._pipeline, state).inc()
         self._state.labels(self._pipeline, feature).set(STATES[state])
         self._severity.labels(self._pipeline, feature).set(SEVERITIES[severity])
 
@@ -87,6 +93,10 @@ class MonitorMetrics:
         self._events.labels(self._pipeline).set(events)
         self._windows.labels(self._pipeline, state).inc()
         self._decisions.labels(self._pipeline).set(NAN if decision_rate is None else decision_rate)
+
+    def breaches(self, windows: int | None) -> None:
+        """How many windows in a row had decisions outside the declared band; None: no band, or no window yet."""
+        self._breaches.labels(self._pipeline).set(NAN if windows is None else windows)
 
     def quality(self, checks: Iterable[Check], score: float | None, feeds: Iterable[Feed]) -> None:
         """The checks, the score and the feeds of a window."""

@@ -1,10 +1,13 @@
 """What `monitors.alerts` needs to know of a pipeline, taken from its declaration."""
 
+from collections.abc import Iterable
+
 from featurestore.events import contract
 from featurestore.plan import compile_plan
-from monitors.alerts import Feed, Subject, Timing, document, scenarios
+from monitors.alerts import Feed, Subject, Timing, alerts, document, scenarios
 from monitors.alerts.catalogue import RUNBOOKS
 from monitors.errors import ObjectiveError
+from monitors.routing import MutedBy
 from scorer.pipeline import Pipeline
 from streams.records import REASONS
 
@@ -40,6 +43,15 @@ def _feeds(pipeline: Pipeline) -> list[Feed]:
         if group.topic not in by_topic or limit < by_topic[group.topic].limit_seconds:
             by_topic[group.topic] = Feed(group.name, limit)
     return list(by_topic.values())
+
+
+def muted_by(pipelines: Iterable[Pipeline]) -> MutedBy:
+    """Which alert mutes which others, over all the pipelines: names mean the same in each."""
+    muted: dict[str, set[str]] = {}
+    for each in (alert for pipeline in pipelines for alert in alerts(subject_of(pipeline))):
+        for source in each.muted_by:
+            muted.setdefault(source, set()).add(each.name)
+    return {source: sorted(targets) for source, targets in muted.items()}
 
 
 def files(pipeline: Pipeline, runbooks: str = RUNBOOKS, time_scale: float = 1.0) -> dict[str, str]:

@@ -47,11 +47,12 @@ class StorePolicy(Protocol):
         """Its partition is another's now."""
 
 
-def store_policy(pipeline: Pipeline, merged: Merged, waiting: Callable[[int], None]) -> StorePolicy:
-    """The one that the pipeline declares; `waiting` hears how many events are published and not merged."""
+def store_policy(pipeline: Pipeline, merged: Merged, waiting: Callable[[int], None], away: Callable[[bool], None]) -> StorePolicy:
+    """The one that the pipeline declares; `waiting` hears how many events are published and not merged, `away` whether the store
+    has not answered in the time that is declared."""
     if pipeline.on_store_unavailable == "pause":
         return Pausing(merged)
-    return Degrading(merged, waiting, pipeline.degrade_after_seconds, pipeline.degrade_max_events)
+    return Degrading(merged, waiting, away, pipeline.degrade_after_seconds, pipeline.degrade_max_events)
 
 
 class Pausing:
@@ -132,8 +133,16 @@ class Degrading:
     Each partition has a queue of its own, so chunks come one by one here, never joined.
     """
 
-    def __init__(self, merged: Merged, waiting: Callable[[int], None], after_seconds: float, max_events: int) -> None:
-        self._merged, self._waiting, self._after, self._max_events = merged, waiting, after_seconds, max_events
+    def __init__(
+        self,
+        merged: Merged,
+        waiting: Callable[[int], None],
+        away: Callable[[bool], None],
+        after_seconds: float,
+        max_events: int,
+    ) -> None:
+        self._merged, self._waiting, self._tell_away = merged, waiting, away
+        self._after, self._max_events = after_seconds, max_events
         self._queues: dict[Session, _Queue] = {}
         self._held = 0
         self._silent_at: float | None = None
@@ -197,6 +206,8 @@ class Degrading:
             self._hold(-sum(len(kept.batch) for kept in queue.kept))
             if queue.task is not None and not queue.task.cancel() and not queue.task.cancelled():
                 queue.task.exception()  # had it failed, its partition is another's now
+        if not self._queues and self._silent_at is not None:  # nobody here would ever learn that the store is back
+            self._set_silent(None)
 
     async def _states(self, queue: _Queue, batch: EventBatch) -> View:
         await queue.emptied()
@@ -237,17 +248,23 @@ class Degrading:
         self._waiting(self._held)
 
     def _is_silent(self) -> None:
+        if not self._queues:
+            return  # given up meanwhile, with all the partitions there were
         if self._silent_at is None:
             log.warning(
                 "The feature store has not answered for %g s: scoring without its features, until %d events wait to be merged",
                 self._after, self._max_events,
             )  # fmt: skip
-        self._silent_at = asyncio.get_running_loop().time()
+        self._set_silent(asyncio.get_running_loop().time())
 
     def _has_answered(self) -> None:
         if self._silent_at is not None:
             log.warning("The feature store answers again; %d events wait to be merged", self._held)
-            self._silent_at = None
+            self._set_silent(None)
+
+    def _set_silent(self, at: float | None) -> None:
+        self._silent_at = at
+        self._tell_away(at is not None)
 
 
 async def _begin_late(session: Session, committed: int | None, log_end: int | None) -> None:

@@ -9,6 +9,7 @@ not contain it. What the steps do lies in codec, featurestore, serving, outputs 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from time import time
 
@@ -72,7 +73,7 @@ class Flow:
         skew = pipeline.future_skew_seconds
         self._decoders = {contract(event).topic: Decoder(event, skew, pseudonyms) for event in plan.events}
         self._sessions: dict[TP, Session] = {}
-        self._policy = store_policy(pipeline, self._merged, metrics.unmerged)
+        self._policy = store_policy(pipeline, self._merged, metrics.unmerged, partial(metrics.store_away, "flow"))
 
     async def assign(self, tp: TP, committed: int | None, log_end: int | None) -> int | None:
         """Begins with a partition; where to start if not at the committed offset."""

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -179,7 +180,9 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     arrow_without_pandas()
     plan = compile_plan(pipeline.name, pipeline.score, pipeline.features, pipeline.shards)
     hashing = pseudonyms(settings, pipeline, plan)
-    metrics = WorkerMetrics(pipeline.name, [group.name for group in plan.groups], REASONS, pipeline.cost_usd_per_hour)
+    metrics = WorkerMetrics(
+        pipeline.name, [group.name for group in plan.groups], REASONS, plan.shared, pipeline.cost_usd_per_hour
+    )
     readiness = waiting()
     web = WebServer(options.web_host, options.web_port, metrics.registry, readiness)
     bootstrap, redis_url = settings.kafka, settings.redis
@@ -189,7 +192,8 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     readiness.done("kernel")
     facts = TopicFacts(bootstrap)
     kept = ttl_ms(plan, facts.retention_ms({group.topic for group in plan.groups}))
-    store = RedisStore(redis_url, pipeline.shards, lambda: metrics.count(metrics.store_retries, 1), kept, metrics.came_too_late)
+    retried, away = partial(metrics.count, metrics.store_retries, 1), partial(metrics.store_away, "client")
+    store = RedisStore(redis_url, pipeline.shards, retried, kept, metrics.came_too_late, away)
     publisher = KafkaPublisher(bootstrap)
     flow = Flow(
         pipeline, plan, store, publisher, metrics, model, settings.build, tell=readiness.tell("model"), pseudonyms=hashing

@@ -2,7 +2,9 @@
 
 import shutil
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 from streams.embedded.errors import MissingPart
@@ -27,9 +29,10 @@ class WebServer(EmbeddedServer):
     remedy: ClassVar[str] = "Check the configuration with promtool or amtool."
     file: ClassVar[str]
 
-    def __init__(self, configuration: str) -> None:
+    def __init__(self, configuration: str, files: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`files`: others, by name, that the configuration refers to."""
         super().__init__()
-        self._configuration = configuration
+        self._files = {self.file: configuration, **files}
 
     @property
     def url(self) -> str:
@@ -40,7 +43,8 @@ class WebServer(EmbeddedServer):
         return self.directory / self.file
 
     def _prepare(self) -> None:
-        self.configuration.write_text(self._configuration)
+        for name, text in self._files.items():
+            (self.directory / name).write_text(text)
 
     def _answers(self) -> bool:
         try:

@@ -39,6 +39,11 @@ def rules(subject: Subject, timing: Timing | None = None) -> dict[str, list[Rule
     return {name: found for name, make in GROUPS.items() if (found := make(subject, timing))}
 
 
+def group_name(subject: Subject, name: str) -> str:
+    """What Prometheus calls a group of rules: its names are of all files together."""
+    return f"{subject.pipeline}-{name}"
+
+
 def alerts(subject: Subject) -> list[Alert]:
     """The alerts of a pipeline."""
     return [rule for group in rules(subject).values() for rule in group if isinstance(rule, Alert)]
@@ -48,7 +53,7 @@ def document(subject: Subject, timing: Timing | None = None, runbooks: str = RUN
     """A rules file for Prometheus. `runbooks` begins the link to each alert's section: a folder, or a URL."""
     timing = timing or Timing()
     groups = [
-        {"name": f"{subject.pipeline}-{name}", "rules": [_rule(rule, subject, timing, runbooks) for rule in found]}
+        {"name": group_name(subject, name), "rules": [_rule(rule, subject, timing, runbooks) for rule in found]}
         for name, found in rules(subject, timing).items()
     ]
     head = f"# Made from the objectives of {subject.pipeline} by: tidegate alerts render. Change those, not this.\n"

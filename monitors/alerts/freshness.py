@@ -12,8 +12,11 @@ AGE = "tidegate:feed_age_seconds"
 def freshness(subject: Subject, timing: Timing) -> list[Rule]:
     """Rules of `Objectives.fresh`, and of feeds that have frozen; none where every group is fed by the scored topic."""
     share = subject.objectives.fresh
-    if not subject.feeds or share is None:
+    if not subject.feeds:
         return []
+    watched = [*_ages(subject), _frozen(subject)]
+    if share is None:
+        return watched
     budget = Budget(
         slo="freshness",
         title="Freshness",
@@ -29,7 +32,7 @@ def freshness(subject: Subject, timing: Timing) -> list[Rule]:
         Recording(record=f"{budget.ratio}_{window}", expr=f"avg_over_time({stale}[{timing(seconds)}])")
         for window, seconds in WINDOWS.items()
     ]
-    return [*_ages(subject), *ratios, *standing(budget), _frozen(subject), *burn_alerts(budget, timing)]
+    return [*watched, *ratios, *standing(budget), *burn_alerts(budget, timing)]
 
 
 def _ages(subject: Subject) -> list[Rule]:

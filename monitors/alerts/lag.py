@@ -7,6 +7,8 @@ from monitors.alerts.subject import ON_CALL, Subject
 STALLED = 3  # monitors.lag.CODES: stalled, and worse
 RETENTION_USED = 0.5  # at 1 Kafka deletes records unread; a night is left to mend what has a day's retention
 MONITOR_LAG_SECONDS = 300
+# Who waits behind a backlog is late already and is being served; 5 s is more than a chunk's pause or a rebalance.
+BACKLOG_SECONDS = 5
 
 
 def lag(subject: Subject, timing: Timing) -> list[Rule]:
@@ -18,6 +20,7 @@ def lag(subject: Subject, timing: Timing) -> list[Rule]:
     return [
         Recording(record="tidegate:lag_seconds:max", expr=f"max(tidegate_consumer_lag_seconds{{{workers}}})", labels=named),
         Recording(record="tidegate:lag_records:sum", expr=f"sum(tidegate_consumer_lag_records{{{workers}}})", labels=named),
+        _draining(subject, timing),
         Alert(
             name="TidegateLagHigh",
             family="lag",
@@ -73,3 +76,16 @@ def lag(subject: Subject, timing: Timing) -> list[Rule]:
             muted_by=("TidegateMonitorAbsent", "TidegateStoreUnavailable", "TidegateKafkaSilent"),
         ),
     ]
+
+
+def _draining(subject: Subject, timing: Timing) -> Recording:
+    """1 while workers are behind and catch up. A burst's records are of one age: their number falls before their age does."""
+    window = timing(MINUTE)
+    falls = " or ".join(
+        f"delta({series}{{{subject.this}}}[{window}]) < 0" for series in ("tidegate:lag_seconds:max", "tidegate:lag_records:sum")
+    )
+    behind = f"tidegate:lag_seconds:max{{{subject.this}}} > bool {BACKLOG_SECONDS}"
+    return Recording(
+        record="tidegate:backlog_draining:bool",
+        expr=f"({behind}) * on (pipeline) group_left () (count by (pipeline) ({falls}) > bool 0)",
+    )

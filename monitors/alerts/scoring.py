@@ -1,14 +1,14 @@
 """Whether events are scored: all of them, by the intended model, with all features; and how fast."""
 
 from monitors.alerts.burn import Budget, burn_alerts, quiet_alert, recorded
-from monitors.alerts.rule import HOUR, MINUTE, Alert, Recording, Rule, Timing
+from monitors.alerts.rule import HOUR, MINUTE, Alert, Rule, Timing
 from monitors.alerts.subject import ON_CALL, Subject
 from monitors.metrics import OUTCOMES
 
 EVENTS = "tidegate_events_total"
 LATENCY = "tidegate_end_to_end_seconds"
-# Who waits behind a backlog is late already and is being served; 5 s is more than a chunk's pause or a rebalance.
-BACKLOG_SECONDS = 5
+# After a drain the 5m window still holds late events for as long; looks at lag and scrapes are up to a minute apart.
+DRAINED = 6 * MINUTE
 UPSTREAM = ("TidegateWorkerAbsent", "TidegateStoreUnavailable", "TidegateKafkaSilent")
 
 
@@ -61,7 +61,7 @@ def latency(subject: Subject, timing: Timing) -> list[Rule]:
         share=share,
         this=this,
         events_per_hour=f"avg_over_time(tidegate:latency_slow_of:rate_5m{{{this}}}[{timing(HOUR)}]) * 3600",
-        unless=f"max_over_time(tidegate:backlog_draining:bool{{{this}}}[{timing(5 * MINUTE)}]) == 1",
+        unless=f"max_over_time(tidegate:backlog_draining:bool{{{this}}}[{timing(DRAINED)}]) == 1",
         settled=f"tidegate:latency_slow_of:rate_5m{{{this}}}",
         muted_by=(*UPSTREAM, "TidegateLagHigh", "TidegateConsumerStalled"),
     )
@@ -74,23 +74,9 @@ def latency(subject: Subject, timing: Timing) -> list[Rule]:
     count, _ = counted("increase", timing(6 * HOUR))
     return [
         *recorded(budget, bad, of, timing),
-        _draining(subject, timing),
         *burn_alerts(budget, timing),
         quiet_alert(budget, f"({count})"),
     ]
-
-
-def _draining(subject: Subject, timing: Timing) -> Recording:
-    """1 while workers are behind and catch up. A burst's records are of one age: their number falls before their age does."""
-    window = timing(MINUTE)
-    falls = " or ".join(
-        f"delta({series}{{{subject.this}}}[{window}]) < 0" for series in ("tidegate:lag_seconds:max", "tidegate:lag_records:sum")
-    )
-    behind = f"tidegate:lag_seconds:max{{{subject.this}}} > bool {BACKLOG_SECONDS}"
-    return Recording(
-        record="tidegate:backlog_draining:bool",
-        expr=f"({behind}) * on (pipeline) group_left () (count by (pipeline) ({falls}) > bool 0)",
-    )
 
 
 def rejects(subject: Subject, timing: Timing) -> list[Rule]:

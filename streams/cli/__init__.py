@@ -26,6 +26,7 @@ COMMANDS = {
     "lag": ("lag", "Watch how far any consumer group is behind, in seconds."),
     "alerts": ("alerts", "Make alert rules, and the routes to who is told."),
     "silence": ("silence", "Silence an alert for a while, with a reason."),
+    "dashboards": ("dashboards", "Write the Grafana dashboards as files."),
     "tail": ("tail", "Watch predictions or dead letters as they come."),
 }
 

@@ -1,16 +1,15 @@
 """`tidegate alerts routes`: Alertmanager's configuration from a file of teams. What it holds is made in monitors.routing."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from monitors.alerts import alerts
 from monitors.errors import RoutingError
-from monitors.routing import MutedBy, Teams, decode_teams, render
+from monitors.routing import Teams, decode_teams, render
 from scorer.pipeline import Pipeline
-from streams.alerting import subject_of
+from streams.alerting import muted_by
 from streams.cli.errors import told_plainly
 from streams.loading import load_pipeline
 
@@ -38,7 +37,7 @@ def routes(teams: Path, pipelines: tuple[str, ...], out: Path | None, time_scale
         declared = decode_teams(teams.read_bytes(), str(teams))
         found = [load_pipeline(one) for one in pipelines]
         _refuse_unlisted(found, declared, teams)
-        text = render(declared, _muted_by(found), _command(teams, pipelines, out), time_scale)
+        text = render(declared, muted_by(found), _command(teams, pipelines, out), time_scale)
     if out is None:
         click.echo(text, nl=False)
         return
@@ -57,15 +56,6 @@ def _refuse_unlisted(pipelines: Iterable[Pipeline], declared: Teams, where: Path
                 f"{where}: pipeline {one.name} belongs to team {one.team!r}, which is not listed; add it under teams, or correct "
                 f"the pipeline's team (listed: {', '.join(declared.teams)})"
             )
-
-
-def _muted_by(pipelines: Sequence[Pipeline]) -> MutedBy:
-    """Which alert mutes which others, over all the pipelines: names mean the same in each."""
-    muted: dict[str, set[str]] = {}
-    for each in (alert for pipeline in pipelines for alert in alerts(subject_of(pipeline))):
-        for source in each.muted_by:
-            muted.setdefault(source, set()).add(each.name)
-    return {source: sorted(targets) for source, targets in muted.items()}
 
 
 def _command(teams: Path, pipelines: Iterable[str], out: Path | None) -> str:

@@ -10,7 +10,9 @@ from rich.console import Console
 
 from streams.cli.errors import told_plainly
 from streams.demo.stories import DEFAULT, STORIES
+from streams.embedded.ports import LOOPBACK
 from streams.errors import StreamError
+from streams.settings import Settings
 
 
 @click.command(
@@ -31,7 +33,12 @@ Drift is put into the records as they are sent, and the monitor's word of it is 
   Weather.temperature=frozen@20     a sensor that says one value for ever
   Weather=stopped@20                a feed that ends
   fraud=0.1@20                      with --example payments: a tenth of the payments become takeovers
-A field that several events have is the scored event's; Arrival.carrier names another's."""
+A field that several events have is the scored event's; Arrival.carrier names another's.
+
+\b
+The parts of it that a stack of your own wants, as compose.yaml has them:
+  tidegate demo --write-history history/         then: tidegate train ... --data history/
+  tidegate demo --produce --speed 10             to KAFKA_BOOTSTRAP_SERVERS, for ever"""
 )
 @click.option("--example", type=click.Choice(list(STORIES)), default=DEFAULT, show_default=True, help="Which story to run.")
 @click.option("--seconds", type=click.FloatRange(min=1), help="End so long after the replay's first event.")
@@ -39,8 +46,24 @@ A field that several events have is the scored event's; Arrival.carrier names an
 @click.option("--speed", default=400.0, show_default=True, type=click.FloatRange(min=1), help="Events a second, all topics.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 4), help="Worker processes.")
 @click.option("--drift", "drifts", multiple=True, metavar="TARGET=CHANGE@SECONDS", help="Put drift in; as often as you like.")
+@click.option(
+    "--write-history",
+    "history",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Only write what the model is trained on into this folder.",
+)
+@click.option("--produce", "only_produce", is_flag=True, help="Only send the events, to KAFKA_BOOTSTRAP_SERVERS, until a signal.")
+@click.option("--web-port", default=6069, show_default=True, type=click.IntRange(0, 65_535), help="/readyz of --produce.")
 def demo(
-    example: str, seconds: float | None, json_file: Path | None, speed: float, workers: int, drifts: tuple[str, ...]
+    example: str,
+    seconds: float | None,
+    json_file: Path | None,
+    speed: float,
+    workers: int,
+    drifts: tuple[str, ...],
+    history: Path | None,
+    only_produce: bool,
+    web_port: int,
 ) -> None:
     """Score events as they fall due: a real Kafka, two workers, a monitor, a live view.
 
@@ -53,10 +76,31 @@ def demo(
     began = time.time()
     logging.getLogger("streams").setLevel(logging.ERROR)  # a client that tries again, with success, is no news here
     with told_plainly():
-        _check_libgomp()
-        from streams.demo.session import DemoOptions, run_demo
+        if history is not None:
+            _write_history(example, history)
+        elif only_produce:
+            _produce(example, speed, web_port)
+        else:
+            _check_libgomp()
+            from streams.demo.session import DemoOptions, run_demo
 
-        run_demo(DemoOptions(example, drifts, seconds, json_file, speed, workers), Console(), os.environ, began)
+            run_demo(DemoOptions(example, drifts, seconds, json_file, speed, workers), Console(), os.environ, began)
+
+
+def _write_history(example: str, folder: Path) -> None:
+    from streams.demo.stories import find_story
+
+    find_story(example).write_history(folder)
+    for file in sorted(folder.glob("*.parquet")):
+        click.echo(file)
+
+
+def _produce(example: str, speed: float, web_port: int) -> None:
+    from streams.demo.producing import produce
+    from streams.demo.stories import find_story
+
+    bootstrap_servers = Settings.from_environment(os.environ).kafka
+    produce(find_story(example), bootstrap_servers, speed, (LOOPBACK, web_port), lambda text: click.echo(text, err=True))
 
 
 def _check_libgomp() -> None:

@@ -40,6 +40,7 @@ history/ holds one Parquet file a topic (sales.parquet for topic sales) with the
 @click.option("--to", "last", type=TIME, help="Leave out events from this time on (UTC).")
 @click.option("--seed", default=1, show_default=True, help="Same data and seed give a byte-equal model.")
 @click.option("--promote", "promoted", is_flag=True, help="Make the version the champion: workers load it when they start.")
+@click.option("--unless-deployed", is_flag=True, help="With --promote: do nothing where the pipeline has a champion.")
 @click.option("--who", default=getuser, help="Who promotes; by default the user.")
 @click.option("--why", default="trained and promoted in one step", show_default=True, help="Why, for the record.")
 def train(
@@ -50,6 +51,7 @@ def train(
     last: datetime | None,
     seed: int,
     promoted: bool,
+    unless_deployed: bool,
     who: str,
     why: str,
 ) -> None:
@@ -67,11 +69,15 @@ def train(
 
     if (data is None) != from_kafka:
         raise click.UsageError("say where the history is: --data FOLDER, or --from-kafka")
+    if unless_deployed and not promoted:
+        raise click.UsageError("--unless-deployed goes with --promote")
     with told_plainly():
         settings = Settings.from_environment(os.environ)
         if promoted or from_kafka:
             assert settings.kafka  # a missing address is told before the training, not after
         found = load_pipeline(pipeline)
+        if unless_deployed and _has_champion(found, settings):
+            return
         trained = _trained(found, check_pipeline(found), settings, data, (_utc(first, 0.0), _utc(last, float("inf"))), seed)
         registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
         for name, value in trained.metrics.items():
@@ -82,6 +88,17 @@ def train(
             promote(found, registered, settings, who, why)
             click.echo(f"{found.model} version {registered.version} is the champion")
             click.echo("Workers load it when they start: restart those that run.")
+
+
+def _has_champion(pipeline: "Pipeline", settings: Settings) -> bool:
+    """Whether the deployments topic names one, which is then told."""
+    from streams.deployments import running
+
+    champion = running(settings.kafka, pipeline.name).champion
+    if champion is None or champion.version is None:
+        return False
+    click.echo(f"{champion.model} version {champion.version} is the champion: nothing to do")
+    return True
 
 
 def _trained(

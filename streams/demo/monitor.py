@@ -27,13 +27,8 @@ class DemoMonitor:
 
     @classmethod
     def start(cls, pipeline: str, file: Path, settings: Settings) -> "DemoMonitor":
-        """On what is served from now on: vectors of windows that were still filling would be drift."""
-        from streams.monitor.app import monitor_group  # it brings Faust
-
-        names = TopicNames.of(pipeline)
-        lag = LagReader(settings.kafka, monitor_group(pipeline), [names.features, names.dead_letters])
-        lag.skip()
-        lag.close()
+        """On what is served from now on."""
+        begin_at_the_end(settings.kafka, pipeline)
         (port,) = free_ports(1)
         process = DemoProcess.start("The monitor", "monitor", file, port, settings)
         reader = DriftReader(settings.kafka, pipeline)
@@ -59,3 +54,18 @@ class DemoMonitor:
     def close(self) -> None:
         self.reader.stop()
         self.process.close(STOP_SECONDS)
+
+
+def begin_at_the_end(bootstrap_servers: str, pipeline: str) -> None:
+    """Lets the pipeline's monitor, which must not run yet, judge what is served from now on.
+
+    Vectors of windows that were still filling would be drift. KafkaException where it runs, or Kafka does not answer.
+    """
+    from streams.monitor.app import monitor_group  # it brings Faust
+
+    names = TopicNames.of(pipeline)
+    lag = LagReader(bootstrap_servers, monitor_group(pipeline), [names.features, names.dead_letters])
+    try:
+        lag.skip()
+    finally:
+        lag.close()

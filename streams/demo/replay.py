@@ -22,7 +22,7 @@ class Replay:
     """Sends records; `heard` is told of each one that counts, in order, before it is sent.
 
     ``sent`` counts since `start`, records broken on purpose included and withheld ones not: their place in the pace stays empty.
-    ``event_time`` is the latest event's. Times are seconds since the epoch.
+    ``event_time`` is the latest event's; ``acknowledged`` when Kafka last took a record. Times are seconds since the epoch.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Replay:
         self.sent = 0
         self.broken_sent = 0
         self.event_time = 0.0
+        self.acknowledged = 0.0
         self.started = 0.0  # time.time() of the first event that counts
         self.ended = 0.0
         self.failure: str | None = None
@@ -111,3 +112,5 @@ class Replay:
     def _delivered(self, error: Any, _: Any) -> None:
         if error is not None:
             self.failure = f"Kafka refused a record of the replay: {error}"
+        else:
+            self.acknowledged = time.time()

@@ -92,3 +92,10 @@ class Story(ABC):
     @abstractmethod
     def source(self, drifts: Sequence[OwnDrift] = ()) -> Source:
         """What is sent, from before the history's end on."""
+
+    @abstractmethod
+    def endless(self, after: float) -> Source:
+        """Records later than event time `after` and not from before what `source` begins with, for ever, all of them sound.
+
+        ``warm_up`` is what is left of it then; nothing once `after` is past the history's end.
+        """

@@ -3,7 +3,7 @@
 All of it follows from the window's counts, the memory of earlier windows and the season: judged again, it is the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from featurestore.definitions import seconds
@@ -169,6 +169,17 @@ def overall(judgements: Sequence[Judgement]) -> tuple[State, Severity]:
     order: tuple[State, ...] = ("drift", "warn", "ok")
     levels: tuple[Severity, ...] = ("ticket", "info")
     return next((s for s in order if s in states), "unknown"), next((s for s in levels if s in severities), "none")
+
+
+def breaches(before: int | None, records: Iterable[DriftRecord], minimum_events: int) -> int | None:
+    """How many windows in a row had a decision rate outside the declared band, these records' included; None: none was judged.
+
+    Windows without a rate, and those with fewer than `minimum_events`, say nothing: they neither count nor end a row.
+    """
+    for record in records:
+        if isinstance(record, WindowSummary) and record.decision_in_band is not None and record.n >= minimum_events:
+            before = 0 if record.decision_in_band else (before or 0) + 1
+    return before
 
 
 def last_weeks_rate(season: Season, reference: Reference | None, time: float) -> float | None:

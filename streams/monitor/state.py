@@ -46,7 +46,7 @@ class Entry(msgspec.Struct, frozen=True):
 class State(msgspec.Struct):
     """``offsets``: by "topic/partition", the next to be read; ``topic_ids``: of these topics and of the source.
 
-    ``times``: the newest event time of each partition; ``memory``: by reference.
+    ``times``: the newest event time of each partition; ``memory``: by reference. ``breaches``: see closing.breaches.
     """
 
     offsets: dict[str, int] = {}
@@ -60,6 +60,7 @@ class State(msgspec.Struct):
     memory: dict[str, list[FeatureMemory]] = {}
     pending: Pending = msgspec.field(default_factory=Pending)
     outbox: list[Entry] = []
+    breaches: int | None = None
     format: int = FORMAT
 
 

@@ -10,7 +10,7 @@ def tell(metrics: MonitorMetrics, records: Iterable[DriftRecord], now: float) ->
     """Sets the gauges and counts; `now` in seconds since the epoch."""
     for record in records:
         if isinstance(record, FeatureDrift):
-            metrics.feature(record.feature, record.psi, record.state, record.severity)
+            metrics.feature(record.feature, record.psi, record.psi_excess, record.state, record.severity)
         elif isinstance(record, WindowSummary):
             metrics.window(now, record.n, record.state, record.decision_rate)
             metrics.quality(record.checks, record.quality_score, record.feeds)

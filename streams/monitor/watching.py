@@ -20,7 +20,7 @@ from monitors.monitor_metrics import MonitorMetrics
 from scorer.errors import RegistryError
 from scorer.pipeline import Pipeline
 from streams.chunk import TP, Chunk, Record
-from streams.monitor.closing import Closing, entry
+from streams.monitor.closing import Closing, breaches, entry
 from streams.monitor.counts import Counts
 from streams.monitor.references import References
 from streams.monitor.refusals import refusal
@@ -92,6 +92,7 @@ class Watching:
                 self._close([window])
             else:
                 self._windows.open.append(window)
+        self._tell_breaches()
         self.state.offsets = {_name(tp): offset for tp, offset in starts.items()}
         self.state.times = {name: time for name, time in self.state.times.items() if name in self.state.offsets}
         self._partitions = [tp for tp in starts if tp.topic == self._features]
@@ -195,8 +196,13 @@ class Watching:
             pending, self.state.pending = self.state.pending, Pending()
             records = self._closing.judged(window, pending)
             tell(self._metrics, records, time.time())
+            self.state.breaches = breaches(self.state.breaches, records, self._declared.minimum_events)
+            self._tell_breaches()
             self.state.outbox += [entry(record) for record in records]
             self.changed = True
+
+    def _tell_breaches(self) -> None:
+        self._metrics.breaches(None if self._declared.decision_band is None else self.state.breaches)
 
     # -- the checkpoint
 

@@ -11,7 +11,7 @@ import pytest
 from featurestore import offline
 from featurestore.errors import StoreConfigError, StoreWentBackError
 from featurestore.events import Event
-from featurestore.redis_client import Client
+from featurestore.redis_client import Client, connect
 from featurestore.redis_store import RedisStore
 from featurestore.session import Session
 from streams.embedded.cluster import ClusterNode, EmbeddedCluster
@@ -215,3 +215,27 @@ def test_a_node_that_may_evict_is_refused_by_name(whole: EmbeddedCluster, role: 
             run(whole, lambda store, _: store.check())
     finally:
         node.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+def test_a_node_that_is_away_makes_the_store_away_though_others_answer(whole: EmbeddedCluster) -> None:
+    gone = whole.primary_of(KEY)
+    elsewhere = next(name for i in range(1_000) if whole.primary_of(name := f"key-{i}") is not gone)
+
+    async def main() -> None:
+        said: list[bool] = []
+        client = connect(whole.url, on_away=said.append)
+        try:
+            assert await client.execute([("SET", elsewhere, 1), ("SET", KEY, 2)]) == [True, True]
+            gone.pause()
+            waiting = asyncio.ensure_future(client.execute([("GET", KEY)]))
+            await until(lambda: said, waiting)
+            assert await client.execute([("GET", elsewhere)]) == [b"1"]
+            assert waiting.done() or said == [True]
+            gone.resume()
+            assert await asyncio.wait_for(waiting, 60) == [b"2"]
+            assert said == [True, False]
+        finally:
+            gone.resume()
+            await client.aclose()
+
+    asyncio.run(main())

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -38,8 +39,9 @@ class Job(World):
     """Two partitions of sales, handled in turn: chunk i of each has ten events."""
 
     def __init__(self, url: str) -> None:
-        self.store, self.publisher = RedisStore(url, PLAN.shards), MemoryPublisher()  # type: ignore[assignment]
         self.metrics = WorkerMetrics("world", [group.name for group in PLAN.groups], REASONS)
+        away = partial(self.metrics.store_away, "client")
+        self.store, self.publisher = RedisStore(url, PLAN.shards, on_away=away), MemoryPublisher()  # type: ignore[assignment]
         self.events = {tp: sales(400, first=0.5 * tp.partition) for tp in PARTITIONS}
         self.restart()
 
@@ -94,10 +96,12 @@ def test_a_paused_redis_costs_features_and_nothing_else(redis: EmbeddedRedis) ->
             assert monotonic() - started < 8 * AFTER  # one wait, not one for each of ten chunks
             assert job.predictions()[-1].flags == ["degraded"]
             assert await job.flow.settle(dict.fromkeys(PARTITIONS, 10 * job.done)) == {}
+            assert job.value("tidegate_store_unavailable") == 1
             redis.resume()
             await job.committed()
             await job.handle(2)
             assert job.predictions()[-1].flags == []
+            assert job.value("tidegate_store_unavailable") == 0
         await job.committed()
         await job.states_are_exact()
 
@@ -116,8 +120,10 @@ def test_a_restarted_redis_with_its_data_is_gone_on_with(redis: EmbeddedRedis) -
         redis.stop()
         await job.handle(3)
         assert job.predictions()[-1].flags == ["degraded"]
+        assert job.value("tidegate_store_unavailable") == 1
         redis.start()
         await job.committed()
+        assert job.value("tidegate_store_unavailable") == 0
         await job.handle(1)
         assert job.predictions()[-1].flags == []
         await job.committed()

@@ -80,5 +80,5 @@ def test_an_hour_costs_what_is_declared_whatever_the_clock_does() -> None:
 def test_without_a_price_nothing_is_said_of_cost() -> None:
     found, _ = REGISTRIES["worker"]
     assert found.get_sample_value(COST, {"pipeline": "fraud"}) is None
-    priced = WorkerMetrics("fraud", [], [], 3.6).registry
+    priced = WorkerMetrics("fraud", [], [], cost_usd_per_hour=3.6).registry
     assert (priced.get_sample_value(COST, {"pipeline": "fraud"}) or 0) > 0

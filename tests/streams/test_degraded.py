@@ -35,11 +35,13 @@ def test_events_are_scored_without_features_and_merged_when_the_store_is_back() 
         assert world.value("tidegate_events_total", outcome="degraded") == 30
         assert world.value("tidegate_end_to_end_seconds_count", outcome="degraded") == 30
         assert world.value("tidegate_unmerged_events") == 30
+        assert world.value("tidegate_store_unavailable") == 1
         world.back()
         await world.settled(TP0, 50)
         await world.flow(event_chunk(events[50:], first=50))
         assert world.flags()[50:] == [[]] * 10
         assert world.value("tidegate_unmerged_events") == 0
+        assert world.value("tidegate_store_unavailable") == 0
         await world.states_are(sales=events)
 
     world = run(body)
@@ -66,6 +68,20 @@ def test_only_the_first_chunk_waits() -> None:
                 await world.flow(event_chunk(sales(5), partition=i % 2, first=5 * (i // 2)))
         assert world.store.calls <= asked + 1
         assert len(world.predictions()) == 200
+
+    run(body)
+
+
+def test_a_worker_without_partitions_says_nothing_of_the_store() -> None:
+    """It would not learn that the store is back; who has the partitions now says it."""
+
+    async def body(world: Degraded) -> None:
+        assert world.value("tidegate_store_unavailable") == 0
+        world.away()
+        await world.flow(event_chunk(sales(5)))
+        assert world.value("tidegate_store_unavailable") == 1
+        world.flow.revoke({TP0})
+        assert world.value("tidegate_store_unavailable") == 0
 
     run(body)
 

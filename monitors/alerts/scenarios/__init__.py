@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from monitors.alerts.catalogue import group_name, rules
 from monitors.alerts.scenarios.healthy import Names, healthy
 from monitors.alerts.scenarios.outages import outages
 from monitors.alerts.scenarios.series import Scenario
@@ -26,16 +27,18 @@ def documents(subject: Subject) -> dict[str, str]:
     """promtool's test files, by name: of minutes and hours, and of days."""
     found = scenarios(subject)
     return {
-        f"{subject.pipeline}.test.yml": _document(subject, [each for each in found if not each.days]),
-        f"{subject.pipeline}.days.test.yml": _document(subject, [each for each in found if each.days]),
+        f"{subject.pipeline}.test.yml": test_file(subject, [each for each in found if not each.days]),
+        f"{subject.pipeline}.days.test.yml": test_file(subject, [each for each in found if each.days]),
     }
 
 
-def _document(subject: Subject, found: list[Scenario]) -> str:
+def test_file(subject: Subject, found: list[Scenario]) -> str:
+    """promtool's test file of scenarios that are all of minutes, or all of days."""
     head = f"# Made with {subject.pipeline}.rules.yml by: tidegate alerts render. Run: promtool test rules THIS\n"
     test = {
         "rule_files": [f"{subject.pipeline}.rules.yml"],
         "evaluation_interval": f"{found[0].every_minutes}m",
+        "group_eval_order": [group_name(subject, name) for name in rules(subject)],  # by itself promtool's order is random
         "tests": [_test(subject, each) for each in found],
     }
     return head + yaml.safe_dump(test, sort_keys=False, width=10_000, allow_unicode=True)

@@ -32,6 +32,11 @@ class Names:
         return self.worker("dead_letters_total", reason=reason)
 
     @property
+    def published(self) -> str:
+        """The counter of all events published, in time or not."""
+        return self.worker("end_to_end_seconds_count", outcome="scored")
+
+    @property
     def in_time(self) -> str:
         """The counter of events published within the bound."""
         bound = str(float(self.subject.objectives.latency_seconds))

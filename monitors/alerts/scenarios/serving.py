@@ -153,10 +153,10 @@ def _latency(names: Names) -> list[Scenario]:
                     (20, EVENTS_PER_MINUTE), (24, 25_000), (60, EVENTS_PER_MINUTE)
                 ),
                 bucket: burst,
-                names.lag("lag_records"): holds((19.5, 0), (20, 100_000), (21, 75_000), (22, 50_000), (23, 25_000), (60, 0)),
-                names.lag("lag_seconds"): holds((19.5, 0), (20, 100), (21, 130), (22, 150), (23, 180), (60, 0)),
+                names.lag("lag_records"): holds((19.5, 0), (21, 100_000), (22, 75_000), (23, 50_000), (24, 25_000), (60, 0)),
+                names.lag("lag_seconds"): holds((19.5, 0), (21, 100), (22, 130), (23, 150), (24, 180), (60, 0)),
             },
-            fires={21: [], 23: [], 25: [], 27: [], 30: [], 59: []},
+            fires={21: [], 23: [], 24: [], 25: [], 26: [], 27: [], 28: [], 29: [], 30: [], 31: [], 59: []},
         ),
         Scenario(
             name="7 % are late for days: a ticket",

@@ -1,7 +1,7 @@
 """Scenarios of models, feeds, drift, quality, processes and jobs."""
 
 from monitors.alerts.scenarios.healthy import Names
-from monitors.alerts.scenarios.series import Scenario, always, counts, holds
+from monitors.alerts.scenarios.series import Scenario, Values, always, counts, holds
 
 
 def watched(names: Names) -> list[Scenario]:
@@ -48,34 +48,54 @@ def _age(names: Names) -> float:
     return 0.0 if days is None else days * 86_400
 
 
+def _idle(names: Names) -> dict[str, Values]:
+    """No events, where only what is watched matters."""
+    return {one: always(0) for one in (names.published, names.in_time, names.events("scored"))}
+
+
+FROZEN = 80.0  # the minute at which a feed's last event comes: an hour's window is full by then
+
+
 def _feeds(names: Names) -> list[Scenario]:
-    """The feed that may be least old freezes, recovers, and freezes again over a restart of the worker."""
+    """The feed that may be least old freezes: for half an hour too long, over a restart of the worker, and once in three days."""
     if not names.subject.feeds:
         return []
     feed = min(names.subject.feeds, key=lambda each: each.limit_seconds)
-    limit = feed.limit_seconds / 60
-    merges, away = names.feed(feed.group), limit + 30
-    after = ["TidegateFeedFrozen", "TidegateFreshnessBurn", "TidegateFreshnessBurnFast"]
+    merges, limit = names.feed(feed.group), feed.limit_seconds / 60
+    old, thaw, long_thaw = FROZEN + limit, FROZEN + limit + 30, 4320 + limit + 60
     return [
         Scenario(
             name=f"{feed.group} freezes: a page when it is too old, and the second step when that lasts",
-            minutes=20 + away + 20,
-            changes={merges: counts((20, 60), (20 + away, 0), (20 + away + 1, 60 * away), (20 + away + 20, 60))},
+            minutes=thaw + 20,
+            changes={merges: counts((FROZEN, 60), (thaw, 0), (thaw + 1, 60 * (limit + 31)), (thaw + 20, 60))},
             fires={
-                20 + limit - 1: [],
-                20 + limit + 2: ["TidegateFeedFrozen"],
-                20 + limit + 15: after,
-                20 + away + 12: [],
+                old - 1: [],
+                old + 2: ["TidegateFeedFrozen"],
+                old + 15: ["TidegateFeedFrozen", "TidegateFreshnessBurn", "TidegateFreshnessBurnFast"],
+                thaw + 12: [],
             },
         ),
         Scenario(
             name=f"{feed.group} freezes and the worker restarts: it does not look fresh for that",
-            minutes=20 + limit + 30,
+            minutes=old + 30,
             changes={
-                merges: holds((20, 1200), (20.5, None), (20 + limit + 30, 0)),
-                names.process("start_time_seconds", instance=1): holds((20, 0), (20.5, None), (20 + limit + 30, 1230)),
+                merges: holds((FROZEN, 60 * FROZEN), (FROZEN + 0.5, None), (old + 30, 0)),
+                names.process("start_time_seconds", instance=1): holds(
+                    (FROZEN, 0), (FROZEN + 0.5, None), (old + 30, 60 * FROZEN + 30)
+                ),
             },
-            fires={20 + limit + 2: ["TidegateFeedFrozen"]},
+            fires={old + 2: ["TidegateFeedFrozen"]},
+        ),
+        Scenario(
+            name=f"{feed.group} was too old for an hour of three days: a ticket, after the pages",
+            minutes=long_thaw + 200,
+            changes={
+                merges: counts((4320, 60), (long_thaw, 0), (long_thaw + 2, 30 * (limit + 62)), (long_thaw + 200, 60)),
+                **_idle(names),
+            },
+            fires={4320: [], long_thaw + 100: ["TidegateFreshnessBurnSlow"]},
+            step_seconds=120,
+            days=True,
         ),
     ]
 
@@ -85,11 +105,7 @@ def _drift(names: Names) -> list[Scenario]:
     predicted = names("feature_drift_state", feature="prediction.score")
     ok, drifting = (names("feature_windows_total", state=one) for one in ("ok", "drift"))
     day = 1440.0
-    rest = {
-        names.worker("end_to_end_seconds_count", outcome="scored"): always(0),
-        names.in_time: always(0),
-        names.events("scored"): always(0),
-    }
+    rest = _idle(names)
     found = [
         Scenario(
             name="a feature drifts: a ticket; with the predictions: a page; a warning alone: silence",

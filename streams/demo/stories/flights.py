@@ -47,3 +47,12 @@ class Flights(Story):
         everything = (Sendable(*record) for record in dataset.replay_order(FIRST_REPLAYED - 1, 12))
         recent = itertools.dropwhile(lambda record: record.time < begin - WARM_UP_DAYS * DAY_SECONDS, everything)
         return Source.cut(recent, begin)
+
+    def endless(self, after: float) -> Source:
+        """The year again and again, each time 52 weeks later."""
+        self.check()
+        from examples.flights import dataset, rounds
+
+        begin = dataset.month_start(FIRST_REPLAYED)
+        since = max(after, begin - WARM_UP_DAYS * DAY_SECONDS)
+        return Source.cut((Sendable(*record) for record in rounds.endless(since)), begin)

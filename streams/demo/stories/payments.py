@@ -1,6 +1,7 @@
 """Is this card payment fraud? A town's payments, generated: eleven hours train, the rest is replayed, outcomes at their time."""
 
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # 40,000 s of event time, of which the first hour fills windows: 180,000 rows, from which training takes 3 s.
 HISTORY_EVENTS = 200_000
 REPLAYED_EVENTS = 10_000_000  # half a day at 400 records a second
+ENDLESS_EVENTS = 10**12  # 6,000 years; a stream's blocks are drawn as they are needed
 # With 5 payments a second an hour's windows are full after 18,000 payments; at 400 records a second 40 s pass each second.
 RATE = 5.0
 SEED = 1
@@ -55,6 +57,15 @@ class Payments(Story):
         changed = replace(plain, changes=[_change(plain, drift) for drift in drifts])
         end = _end(plain)
         return Source.cut((Sendable(*record) for record in replay_order(changed, end - _longest_window())), end)
+
+    def endless(self, after: float) -> Source:
+        self.check()
+        from examples.payments.replay import replay_order
+
+        stream = _stream(ENDLESS_EVENTS)
+        end = _end(stream)
+        since = max(math.nextafter(after, math.inf), end - _longest_window())
+        return Source.cut((Sendable(*record) for record in replay_order(stream, since)), end)
 
 
 def _stream(events: int) -> "Stream":
