@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from monitors.alerts import Alert, Feed, Subject, alerts
+from monitors.alerts import Alert, alerts
 from monitors.alerts.burn import BUSY_EVENTS_PER_HOUR as BUSY
 from monitors.alerts.burn import ESCALATE_RATE, PAGE_RATE, QUIET_BAD_EVENTS, QUIET_SHARE, TICKET_RATE
 from monitors.alerts.drift import BLIND_DAYS, BLIND_ROWS, BREACHES
@@ -12,16 +12,9 @@ from monitors.alerts.presence import KNOWN_EVENTS_PER_HOUR as KNOWN
 from monitors.alerts.process import MEMORY_SHARE, REBALANCES, RESTARTS
 from monitors.alerts.rule import duration
 from monitors.objectives import Objectives
+from tests.monitors.alerts.subjects import WHOLE
 
 PROMISED = Objectives()  # the defaults
-WHOLE = Subject(
-    pipeline="everything",
-    owner="somebody",
-    team="some",
-    objectives=PROMISED,
-    feeds=[Feed("weather_by_origin", 300.0)],
-    has_band=True,
-)
 
 
 def burns(title: str, what: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """What is written of alerts for people holds: each has its runbook section, whole, with commands that exist."""
 
+import json
 import re
 import shlex
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,6 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
-from examples.flights.pipeline import pipeline as flights
 from examples.payments.pipeline import pipeline as payments
 from monitors.alerts import Alert, Subject, alerts, document
 from monitors.lag_metrics import registry_of
@@ -26,9 +25,10 @@ from streams.alerting import subject_of
 from streams.cli import main
 from streams.cli.first_command import FirstCommand
 from streams.records import REASONS
-from tests.monitors.alerts.alert_table import WHOLE, index, muting, whole_table
+from tests.monitors.alerts.alert_table import index, muting, whole_table
+from tests.monitors.alerts.subjects import ROOT, WHOLE, examples, promtool
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = ROOT / "docs"
 RUNBOOKS = DOCS / "runbooks"
 FAMILIES = sorted(path.stem for path in RUNBOOKS.glob("*.md") if path.stem != "README")
 PARTS = ["Meaning", "First look", "Command", "Do", "Escalate when", "Afterwards"]
@@ -94,11 +94,9 @@ def named(mention: str) -> set[str]:
     return {word for word in words if word.startswith("-")} - {name for one in found.params for name in one.opts}
 
 
-def promtool(*arguments: str) -> None:
-    """Runs it; skips the test where there is none."""
-    if (program := shutil.which("promtool")) is None:
-        pytest.skip("no promtool: apt-get install prometheus")
-    found = subprocess.run([program, *arguments], capture_output=True, text=True)
+def checked(rules: Path) -> None:
+    """promtool takes the rules."""
+    found = subprocess.run([promtool(), "check", "rules", str(rules)], capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
@@ -106,15 +104,15 @@ WRITTEN = sorted({command for page in PAGES for command in commands(page.read_te
 MENTIONED = sorted({mention for page in PAGES for mention in mentions(page.read_text())})
 
 
-@pytest.mark.parametrize("subject", [subject_of(flights), subject_of(payments), WHOLE], ids=lambda one: one.pipeline)
+@pytest.mark.parametrize("subject", [*examples(), WHOLE], ids=lambda one: one.pipeline)
 def test_every_alert_has_its_section_where_its_annotation_says(subject: Subject) -> None:
     missing = [one.name for one in alerts(subject) if one.name not in sections(one.family)]
     assert missing == []
 
 
 def test_no_alert_is_left_out_of_the_whole() -> None:
-    examples = {one.name for pipeline in (flights, payments) for one in alerts(subject_of(pipeline))}
-    assert examples < {one.name for one in alerts(WHOLE)}
+    known = {one.name for one in alerts(WHOLE)}
+    assert all({one.name for one in alerts(subject)} < known for subject in examples())
 
 
 def test_every_section_is_of_an_alert() -> None:
@@ -136,6 +134,25 @@ def test_a_section_has_all_its_parts(alert: Alert) -> None:
 def test_the_first_look_is_the_alerts_own_panel(alert: Alert) -> None:
     text = parts(sections(alert.family)[alert.name])["First look"]
     assert text.startswith("`{}: {}`".format(*alert.panel))
+
+
+def test_every_panel_that_is_named_is_on_a_dashboard() -> None:
+    """By dashboard where that is said, on any of them where a first look goes on to a second panel."""
+    boards = {path.stem: titles(json.loads(path.read_text())) for path in (ROOT / "deploy/grafana/dashboards").glob("*.json")}
+    assert len(boards) == 3
+    for page in PAGES:
+        for board, title in re.findall(r"`(tidegate-(?:on-call|debug|executive)): ([^`]+)`", page.read_text()):
+            assert title in boards[board]
+    looks = [parts(section)["First look"] for family in FAMILIES for section in sections(family).values()]
+    quoted = {" ".join(title.split()) for look in looks for title in re.findall(r'"([A-Z][^"]+)"', look)}
+    assert len(quoted) > 5
+    assert quoted <= set.union(*boards.values())
+
+
+def titles(board: dict[str, Any]) -> set[str]:
+    """The titles of a dashboard's panels, those in rows too."""
+    inside: list[set[str]] = [titles(panel) for panel in board["panels"] if "panels" in panel]
+    return {panel.get("title", "") for panel in board["panels"]}.union(*inside)
 
 
 @pytest.mark.parametrize("command", WRITTEN)
@@ -203,7 +220,7 @@ def test_every_expression_is_one(tmp_path: Path) -> None:
     assert len(asked) > 5
     rules = [{"record": f"asked:{at}", "expr": expr} for at, expr in enumerate(asked)]
     (tmp_path / "asked.rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
-    promtool("check", "rules", str(tmp_path / "asked.rules.yml"))
+    checked(tmp_path / "asked.rules.yml")
 
 
 def test_the_index_is_the_codes() -> None:
@@ -237,7 +254,7 @@ def test_the_example_of_objectives_runs() -> None:
 def test_the_example_of_an_own_rule_is_one(tmp_path: Path) -> None:
     text = (DOCS / "alerting.md").read_text().split("```yaml\n")[1].split("```")[0]
     (tmp_path / "own.rules.yml").write_text(text)
-    promtool("check", "rules", str(tmp_path / "own.rules.yml"))
+    checked(tmp_path / "own.rules.yml")
     (rule,) = yaml.safe_load(text)["groups"][0]["rules"]
     generated = yaml.safe_load(document(WHOLE))["groups"][0]["rules"][-1]
     assert rule["labels"].keys() == generated["labels"].keys()
