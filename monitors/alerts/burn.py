@@ -23,7 +23,8 @@ class Budget:
     """An objective's error budget. ``ratio`` is the stem of its recorded series, such as tidegate:scoring_errors:ratio.
 
     ``title`` begins its alerts' names, ``what`` says in words what spends it. ``events_per_hour`` is an expression, empty where
-    the budget is of time. Pages are held back by ``unless``, an expression, and muted by ``muted_by``; tickets wait for
+    the budget is of time. Pages are held back by ``unless``, an expression; they and their second step are muted by ``causes``,
+    alerts of other families, and pages by ``stages``, pages of this one, which the second step mutes. Tickets wait for
     ``settled``, a series that must have been there for the shorter window: after an hour three days' share is that hour's.
     """
 
@@ -36,7 +37,8 @@ class Budget:
     events_per_hour: str = ""
     unless: str = ""
     settled: str = ""
-    muted_by: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
 
     @property
     def this(self) -> str:
@@ -83,7 +85,7 @@ def _alert(budget: Budget, timing: Timing, suffix: str, severity: Severity, rate
         meaning=f"The objective is {budget.share:.4g} over 30 days. At this rate, over {' and '.join(windows)}, the error budget "
         f"is gone in {30 / rate:.3g} days or sooner.",
         panel=(ON_CALL, "Budget burn") if pages else (EXECUTIVE, "Budgets left"),
-        muted_by=budget.muted_by if severity == "page" else (),
+        muted_by={"page": (*budget.causes, *budget.stages), "escalate": budget.causes}.get(severity, ()),
     )
 
 
@@ -99,7 +101,7 @@ def quiet_alert(budget: Budget, bad_events: str) -> Alert:
         summary=f"{{{{ $value | humanize }}}} {budget.what} in 6 hours, on a quiet pipeline",
         meaning=f"More than a tenth of the events; with fewer than {BUSY_EVENTS_PER_HOUR} an hour they are counted, not rated.",
         panel=(ON_CALL, "Events by outcome"),
-        muted_by=budget.muted_by,
+        muted_by=(*budget.causes, *budget.stages),
     )
 
 

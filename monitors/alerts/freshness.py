@@ -25,7 +25,8 @@ def freshness(subject: Subject, timing: Timing) -> list[Rule]:
         share=share,
         pipeline=subject.pipeline,
         settled=f"tidegate:feed_stale:bool{{{subject.this}}}",
-        muted_by=(*UPSTREAM, "TidegateFeedFrozen"),
+        causes=UPSTREAM,
+        stages=("TidegateFeedFrozen",),
     )
     stale = f"tidegate:feed_stale:bool{{{subject.this}}}"
     ratios = [
