@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from monitors.alerts.catalogue import RUNBOOKS
+from monitors.alerts.catalogue import RUNBOOKS, document
 from scorer.pipeline import Pipeline
-from streams.alerting import files
+from streams.alerting import subject_of
 from streams.embedded.alert_routes import routes_of
 from streams.embedded.checks import Check
 
@@ -28,7 +28,7 @@ _BLANK = re.compile(r"^$|<[^>]*>|\b(todo|changeme|change-me|fixme|xxx+|placehold
 def rendered_rules(pipeline: Pipeline, file: Path) -> str:
     """What `tidegate alerts render` would write now, with the links to runbooks that the file at hand has."""
     links = _RUNBOOK.search(file.read_text()) if file.is_file() else None
-    return files(pipeline, links[1] if links else RUNBOOKS)[f"{pipeline.name}.rules.yml"]
+    return document(subject_of(pipeline), runbooks=links[1] if links else RUNBOOKS)
 
 
 def alert_rules(file: Path, rendered: str) -> Check:
