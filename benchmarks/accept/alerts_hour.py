@@ -18,8 +18,10 @@ QUIET_SECONDS = 150.0  # longer than the 5m window, shortened
 
 
 def accept(console: Console) -> list[Row]:
-    """Rows alerts_hour/...; half an hour. It begins when nothing has paged for a while: the drill's feed may be 5 s old, less than a
-    start takes."""
+    """Rows alerts_hour/...; half an hour.
+
+    It begins when nothing has paged for a while: the drill's feed may be 5 s old, less than a start takes.
+    """
     seen: dict[str, str] = {}
     with world(TIME_SCALE) as running:
         _settle(running)

@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 from monitors.alerts import Recording, Subject, Timing, alerts, document, rules
 from monitors.alerts.rule import duration
 from monitors.errors import ObjectiveError
+from monitors.job_metrics import JobTotals
 from monitors.lag_metrics import PARTITION_GAUGES
 from monitors.metrics import WorkerMetrics
 from monitors.monitor_metrics import MonitorMetrics
@@ -61,6 +62,7 @@ def test_every_recorded_series_that_is_read_is_recorded_before(subject: Subject)
 def test_every_metric_that_is_read_is_exported(subject: Subject) -> None:
     worker = WorkerMetrics("p", ["g"], ["malformed"])
     monitor = MonitorMetrics("p", ["g"])
+    monitor.jobs(JobTotals())
     exported = {metric.name for registry in (worker.registry, monitor.registry) for metric in registry.collect()}
     exported |= {f"{name}_{suffix}" for name in exported for suffix in ("total", "bucket", "count")}
     exported |= {name for name, _, _ in PARTITION_GAUGES} | {"tidegate_lag_last_look_timestamp_seconds"}
