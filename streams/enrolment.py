@@ -8,7 +8,7 @@ the namespaces are still those that were entered, and in use, the topics are sti
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import time
 from typing import Any
 
@@ -23,6 +23,7 @@ from featurestore.personal import key_id
 from featurestore.plan import FeaturePlan
 from featurestore.redis_client import connect
 from featurestore.redis_store import RedisStore
+from featurestore.redis_tries import nobody_asks
 from featurestore.store import Store
 from streams.audit import FORGET, Act, NewActs, erasures, fills, same_fill
 from streams.audit import SPEC as AUDIT_SPEC
@@ -53,11 +54,19 @@ def ttl_ms(plan: FeaturePlan, retention_ms: Mapping[str, int | None]) -> dict[st
 
 
 class Enrolment:
-    """Enters a pipeline's namespaces, then watches."""
+    """Enters a pipeline's namespaces, then watches. ``on_away`` is told whenever Redis begins or ends to be away: its looks come
+    at a steady pace, and so tell it of a worker that has no events, too."""
 
-    def __init__(self, plan: FeaturePlan, settings: Settings, store: Store, facts: TopicFacts) -> None:
+    def __init__(
+        self,
+        plan: FeaturePlan,
+        settings: Settings,
+        store: Store,
+        facts: TopicFacts,
+        on_away: Callable[[bool], None] = nobody_asks,
+    ) -> None:
         self._plan, self._settings, self._store, self._facts = plan, settings, store, facts
-        self._client = connect(settings.redis)
+        self._client = connect(settings.redis, on_away=on_away)
         self._namespaces = Namespaces(self._client)
         self._topics = list(dict.fromkeys(group.topic for group in plan.groups if not is_shared(plan, group)))
         self._ids: dict[str, str] = {}

@@ -200,7 +200,7 @@ def build_worker(pipeline: Pipeline, settings: Settings, options: WorkerOptions)
     flow = Flow(
         pipeline, plan, store, publisher, metrics, model, settings.build, tell=readiness.tell("model"), pseudonyms=hashing
     )
-    enrolment = Enrolment(plan, settings, store, facts)
+    enrolment = Enrolment(plan, settings, store, facts, partial(metrics.store_away, "watch"))
     flow.admits = enrolment.admits
     serving = "no model" if model is None else f"model {model.name} v{model.version}"
     hooks = FlowHooks(
