@@ -89,6 +89,7 @@ def version_wrong(world: World) -> Iterator[None]:
     first.start()
     yield
     for other in others:
+        world.wait_until_ready(first)
         other.stop()
         other.start()
     world.wait_until_ready(*world.workers)

@@ -18,12 +18,8 @@ PIPELINES = ("examples/flights/pipeline.py", "examples/payments/pipeline.py")
 FAILED = re.compile(r"time: ([^,]+),\s+exp: [^\n]*\n\s+got: ([^\n]*)")
 NAME = re.compile(r'alertname="(\w+)"')
 UNIT_MINUTES = {"d": 1440.0, "h": 60.0, "m": 1.0, "s": 1 / 60}
-WORKER_KILLED, QUIET, ORDINARY, BACKLOG = (
-    "every worker is killed",
-    "all of which fail",
-    "an hour of ordinary",
-    "a backlog of 100,000",
-)
+WORKER_KILLED, QUIET = "every worker is killed", "all of which fail"  # parts of the scenarios' names
+ORDINARY, BACKLOG = "an hour of ordinary", "a backlog of 100,000"
 NEVER = "TidegateNever"
 
 
@@ -120,7 +116,7 @@ def _covered(subjects: Iterable[Subject]) -> list[Row]:
                 alert.name for alert in found if alert.panel[1] not in panels.get(alert.panel[0], set())
             ],
         }
-        rows += [at_least(f"alerts/{subject.pipeline}/alerts", len(found), "alerts")]
+        rows += [Row(f"alerts/{subject.pipeline}/alerts", len(found), "alerts")]
         rows += [
             at_most(f"alerts/{subject.pipeline}/alerts without {what}", len(names), "alerts", 0)
             for what, names in without.items()

@@ -65,11 +65,11 @@ def _rule(rule: Rule, subject: Subject, timing: Timing, runbooks: str) -> dict[s
         labels = {"labels": dict(rule.labels)} if rule.labels else {}
         return {"record": rule.record, "expr": rule.expr, **labels}
     dashboard, panel = rule.panel
-    waits = {"for": timing(rule.after)} if rule.after else {}
+    waits = {"for": rule.after, "keep_firing_for": rule.lingers}
     return {
         "alert": rule.name,
         "expr": rule.expr,
-        **waits,
+        **{name: timing(seconds) for name, seconds in waits.items() if seconds},
         "labels": {
             "pipeline": subject.pipeline,
             "owner": subject.owner,

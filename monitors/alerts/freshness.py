@@ -23,9 +23,10 @@ def freshness(subject: Subject, timing: Timing) -> list[Rule]:
         what="the time without fresh {{ $labels.group }}",
         ratio="tidegate:feeds_stale:ratio",
         share=share,
-        this=subject.this,
+        pipeline=subject.pipeline,
         settled=f"tidegate:feed_stale:bool{{{subject.this}}}",
-        muted_by=(*UPSTREAM, "TidegateFeedFrozen"),
+        causes=UPSTREAM,
+        stages=("TidegateFeedFrozen",),
     )
     stale = f"tidegate:feed_stale:bool{{{subject.this}}}"
     ratios = [

@@ -7,6 +7,8 @@ STARTED = "tidegate_process_start_time_seconds"
 LOOKED = "tidegate_lag_last_look_timestamp_seconds"
 # Without traffic there is nothing to compare: a night of 100 events an hour is no sign of anything.
 KNOWN_EVENTS_PER_HOUR = 500
+# What an outage mutes is not over with it: workers take over partitions, a backlog drains, and rates remember for 5m.
+SETTLES = 5 * MINUTE
 
 
 def presence(subject: Subject, timing: Timing) -> list[Rule]:
@@ -31,6 +33,7 @@ def presence(subject: Subject, timing: Timing) -> list[Rule]:
             severity="page",
             expr=f"time() - max({LOOKED}) > 60",
             after=MINUTE,
+            lingers=SETTLES,
             summary="Kafka has not answered `tidegate lag` for {{ $value | humanizeDuration }}",
             meaning="Most likely Kafka is down or cannot be reached; then nothing is scored.",
             panel=(ON_CALL, "Failed looks of the lag monitor"),
@@ -41,6 +44,7 @@ def presence(subject: Subject, timing: Timing) -> list[Rule]:
             severity="page",
             expr=f"max by (pipeline) (tidegate_store_unavailable{{{this}}}) == 1",
             after=MINUTE,
+            lingers=SETTLES,
             summary="Redis does not answer the workers",
             meaning="Workers wait with what they read, or, where the pipeline declares it, score without stored features.",
             panel=(ON_CALL, "Redis"),
@@ -64,6 +68,7 @@ def _absent(what: str, series: str, after: float, meaning: str, muted_by: tuple[
         severity="page",
         expr=f"absent({series})",
         after=after,
+        lingers=SETTLES,
         summary=f"no {what.lower()} process answers Prometheus",
         meaning=meaning,
         panel=(ON_CALL, "Processes"),

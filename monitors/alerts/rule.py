@@ -52,9 +52,9 @@ class Alert:
     """One alert of one pipeline.
 
     ``family``: alerts about the same thing, of which the graver mutes the lesser. ``after`` is how long the expression must hold,
-    in seconds. ``summary`` and ``meaning`` are Prometheus templates: a line for the pager, and what it means for predictions.
-    ``panel`` is where to look first: a dashboard's uid and a panel's title. ``muted_by``: alerts of the pipeline whose cause is
-    this one's too.
+    in seconds; ``lingers``, how long it goes on firing when that no longer holds. ``summary`` and ``meaning`` are Prometheus
+    templates: a line for the pager, and what it means for predictions. ``panel`` is where to look first: a dashboard's uid and a
+    panel's title. ``muted_by``: alerts of the pipeline whose cause is this one's too.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Alert:
     severity: Severity
     expr: str
     after: float = 0.0
+    lingers: float = 0.0
     summary: str
     meaning: str
     panel: tuple[str, str]

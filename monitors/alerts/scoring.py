@@ -25,10 +25,10 @@ def scoring(subject: Subject, timing: Timing) -> list[Rule]:
         what="events not scored as intended",
         ratio="tidegate:scoring_errors:ratio",
         share=share,
-        this=this,
+        pipeline=subject.pipeline,
         events_per_hour=f"avg_over_time(tidegate:scoring_errors_of:rate_5m{{{this}}}[{timing(HOUR)}]) * 3600",
         settled=f"tidegate:scoring_errors_of:rate_5m{{{this}}}",
-        muted_by=UPSTREAM,
+        causes=UPSTREAM,
     )
     bad = f'sum by (pipeline) (rate({EVENTS}{{{this},outcome=~"{bad_outcomes}"}}[{window}]))'
     of = f"sum by (pipeline) (rate({EVENTS}{{{this}}}[{window}]))"
@@ -59,11 +59,11 @@ def latency(subject: Subject, timing: Timing) -> list[Rule]:
         what=f"events published later than {bound:g} s",
         ratio="tidegate:latency_slow:ratio",
         share=share,
-        this=this,
+        pipeline=subject.pipeline,
         events_per_hour=f"avg_over_time(tidegate:latency_slow_of:rate_5m{{{this}}}[{timing(HOUR)}]) * 3600",
         unless=f"max_over_time(tidegate:backlog_draining:bool{{{this}}}[{timing(DRAINED)}]) == 1",
         settled=f"tidegate:latency_slow_of:rate_5m{{{this}}}",
-        muted_by=(*UPSTREAM, "TidegateLagHigh", "TidegateConsumerStalled"),
+        causes=(*UPSTREAM, "TidegateLagHigh", "TidegateConsumerStalled"),
     )
 
     def counted(function: str, window: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 from monitors.alerts import Recording, Subject, Timing, alerts, document, rules
 from monitors.alerts.rule import duration
 from monitors.errors import ObjectiveError
+from monitors.job_metrics import JobTotals
 from monitors.lag_metrics import PARTITION_GAUGES
 from monitors.metrics import WorkerMetrics
 from monitors.monitor_metrics import MonitorMetrics
@@ -61,6 +62,7 @@ def test_every_recorded_series_that_is_read_is_recorded_before(subject: Subject)
 def test_every_metric_that_is_read_is_exported(subject: Subject) -> None:
     worker = WorkerMetrics("p", ["g"], ["malformed"])
     monitor = MonitorMetrics("p", ["g"])
+    monitor.jobs(JobTotals())
     exported = {metric.name for registry in (worker.registry, monitor.registry) for metric in registry.collect()}
     exported |= {f"{name}_{suffix}" for name in exported for suffix in ("total", "bucket", "count")}
     exported |= {name for name, _, _ in PARTITION_GAUGES} | {"tidegate_lag_last_look_timestamp_seconds"}
@@ -128,7 +130,16 @@ def test_alerts_are_muted_by_alerts_that_exist_and_that_wake_somebody(subject: S
     for alert in alerts(subject):
         for other in alert.muted_by:
             assert severity[other] in ("page", "escalate"), (alert.name, other)
-        assert not (alert.severity == "escalate" and alert.muted_by), "an escalation is never muted"
+
+
+@SUBJECTS
+def test_an_escalation_is_muted_by_nothing_but_another_familys_cause(subject: Subject) -> None:
+    """By one of its own family it would be muted in a circle; of the others only a burn's second step follows from a cause."""
+    family = {alert.name: alert.family for alert in alerts(subject)}
+    for alert in alerts(subject):
+        if alert.severity == "escalate":
+            assert not alert.muted_by or alert.name.endswith("BurnFast"), alert.name
+            assert family[alert.name] not in {family[other] for other in alert.muted_by}, alert.name
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.05, 0.001])
