@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from streams.demo.snapshot import Drift, Snapshot, Summary
 from streams.demo.source import Sendable, sound_before, with_broken
 from streams.demo.state import DemoState, Prepared
 from streams.demo.stories import find_story
+from streams.demo.story import ROOT
 from streams.demo.view import line, live_view, panel, sparkline, summary_table
 from streams.demo.watch import percentiles
 
@@ -275,3 +277,15 @@ def test_a_missing_libgomp_is_told_with_the_command_that_mends_it(monkeypatch: p
     monkeypatch.setattr(checks, "libgomp", lambda: failing)
     result = CliRunner().invoke(demo, [])
     assert (result.exit_code, "apt-get install libgomp1" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["flights", "payments"])
+def test_a_history_is_written_where_examples_are_not_on_the_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the image, whose working folder is not where Python looks."""
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if Path(place).resolve() != ROOT])
+    for module in [each for each in sys.modules if each.split(".")[0] == "examples"]:
+        monkeypatch.delitem(sys.modules, module)
+    find_story(name).write_history(tmp_path)
+    assert len(list(tmp_path.glob("*.parquet"))) >= 2

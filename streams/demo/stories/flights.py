@@ -33,6 +33,7 @@ class Flights(Story):
         return replace(self.pipeline(), name=name, model=name, features=schedule)
 
     def write_history(self, folder: Path) -> Span:
+        self.check()
         from examples.flights import dataset
 
         dataset.write_parquet(folder, *TRAINING_MONTHS)

@@ -43,6 +43,7 @@ class Payments(Story):
         return replace(self.pipeline(), name=name, model=name, features=alone)
 
     def write_history(self, folder: Path) -> Span:
+        self.check()
         from examples.payments.generate import write_parquet
 
         history = _stream(HISTORY_EVENTS)
