@@ -59,7 +59,7 @@ class Scenario:
     """What happens to a healthy pipeline. ``changes`` replace series of the healthy one, by name and labels, or add some.
 
     ``fires`` says for minutes which alerts fire then, beside the watchdog, and that no other does. ``step_seconds``: between two
-    samples. ``days``: it lasts so long that rules are evaluated every ten minutes.
+    samples. ``days``: it lasts so long that rules are evaluated every half hour.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Scenario:
     @property
     def every_minutes(self) -> int:
         """How often rules are evaluated. In between nothing fires or is silent that can be asked for."""
-        return 10 if self.days else 1
+        return 30 if self.days else 1
 
     def __post_init__(self) -> None:
         if odd := [minute for minute in self.fires if minute % self.every_minutes]:

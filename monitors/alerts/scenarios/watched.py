@@ -1,5 +1,7 @@
 """Scenarios of models, feeds, drift, quality, processes and jobs."""
 
+from math import ceil
+
 from monitors.alerts.scenarios.healthy import Names
 from monitors.alerts.scenarios.series import Scenario, Values, always, counts, holds
 
@@ -62,7 +64,7 @@ def _feeds(names: Names) -> list[Scenario]:
         return []
     feed = min(names.subject.feeds, key=lambda each: each.limit_seconds)
     merges, limit = names.feed(feed.group), feed.limit_seconds / 60
-    old, thaw, long_thaw = FROZEN + limit, FROZEN + limit + 30, 4320 + limit + 60
+    old, thaw, long_thaw = FROZEN + limit, FROZEN + limit + 30, 4320 + 30 * ceil(limit / 30) + 60
     return [
         Scenario(
             name=f"{feed.group} freezes: a page when it is too old, and the second step when that lasts",
@@ -90,10 +92,10 @@ def _feeds(names: Names) -> list[Scenario]:
             name=f"{feed.group} was too old for an hour of three days: a ticket, after the pages",
             minutes=long_thaw + 200,
             changes={
-                merges: counts((4320, 60), (long_thaw, 0), (long_thaw + 2, 30 * (limit + 62)), (long_thaw + 200, 60)),
+                merges: counts((4320, 60), (long_thaw, 0), (long_thaw + 2, 30 * (long_thaw - 4318)), (long_thaw + 200, 60)),
                 **_idle(names),
             },
-            fires={4320: [], long_thaw + 100: ["TidegateFreshnessBurnSlow"]},
+            fires={4320: [], long_thaw + 90: ["TidegateFreshnessBurnSlow"]},
             step_seconds=120,
             days=True,
         ),
