@@ -1,5 +1,5 @@
 """Every Prometheus metric that `tidegate monitor` exports: names, units, labels. A worker's are metrics.py's,
-of the process itself process_metrics.py's.
+of the process itself process_metrics.py's, of jobs job_metrics.py's.
 
 Label values are bounded: features, groups and checks are declared, never a key, an id or a hash. Every outcome exists from the
 start, at 0; what cannot be said is NaN. Nothing is said of the window before a restart until the next one is judged,
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from monitors.feeds import Feed
+from monitors.job_metrics import JobMetrics, JobTotals
 from monitors.process_metrics import ProcessMetrics
 from monitors.quality import CHECKS, RESULTS, Check, result
 
@@ -31,6 +32,8 @@ class MonitorMetrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # see metrics.py
         self.registry = CollectorRegistry()
         self.registry.register(ProcessMetrics("monitor", pipeline))
+        self._jobs = JobMetrics(pipeline)
+        self.registry.register(self._jobs)
         self._pipeline = pipeline
         self._psi = self._gauge("tidegate_feature_drift_psi", "Population stability index of the last window.", "feature")
         self._excess = self._gauge("tidegate_feature_drift_psi_excess", "PSI less its mean without drift.", "feature")
@@ -112,6 +115,10 @@ class MonitorMetrics:
         self._skew_runs.labels(self._pipeline, "failed" if ratios is None else "compared").inc()
         for feature, ratio in (ratios or {}).items():
             self._skew.labels(self._pipeline, feature).set(NAN if ratio is None else ratio)
+
+    def jobs(self, totals: JobTotals) -> None:
+        """How the pipeline's jobs ended, of all time."""
+        self._jobs.totals = totals
 
     def expected(self, model: str, version: int | None) -> None:
         """Names the one version that the deployments topic wants to serve; None where it wants none."""

@@ -11,6 +11,7 @@ StreamError
 ├── DriverError            a test sent what its pipeline does not read, or asked for what is not there
 ├── ErasedUnknown          a forgotten entity cannot be told from others, because other fields are personal now
 ├── HandlerCancelled       something that a chunk waited for was cancelled, and not by the worker
+├── JobsError              the jobs topic could not be read or written
 ├── MonitorStateError      a monitor's checkpoint, or the end of its topic, cannot be read
 ├── PipelineBroken         a pipeline's own module raised an error
 ├── PipelineNotFound       there is no pipeline where the user said
@@ -84,6 +85,10 @@ class HandlerCancelled(StreamError):
             f"A chunk of {topic}{sorted(partitions)} was cancelled by something other than this worker. It is uncommitted; "
             "start the worker again, and report this with the log."
         )
+
+
+class JobsError(StreamError):
+    """The jobs topic could not be read or written."""
 
 
 class MonitorStateError(StreamError):

@@ -89,7 +89,14 @@ def _end(consumer: Consumer, partition: TopicPartition, deadline: float) -> int:
             time.sleep(RETRY_SECONDS)
 
 
-def append(bootstrap_servers: str, topic: str, key: str, value: bytes, failure: type[StreamError]) -> None:
+def append(
+    bootstrap_servers: str,
+    topic: str,
+    key: str,
+    value: bytes,
+    failure: type[StreamError],
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> None:
     """Writes a record and waits until every replica has it; raises `failure` otherwise."""
     failures: list[str] = []
     producer = Producer(
@@ -101,6 +108,6 @@ def append(bootstrap_servers: str, topic: str, key: str, value: bytes, failure: 
             failures.append(str(error))
 
     producer.produce(topic, key=key, value=value, on_delivery=report)
-    unsent = producer.flush(TIMEOUT_SECONDS)
+    unsent = producer.flush(timeout_seconds)
     if unsent or failures:
         raise failure(f"a record was not written to {topic}: {'; '.join(failures) or 'no answer from Kafka'}")

@@ -24,6 +24,7 @@ from streams.enrolment import Enrolment, Watch, ttl_ms
 from streams.errors import AssignmentTimeout, RecordsGone
 from streams.faust_app import AppSettings, MicroBatchApp, create_app
 from streams.flow import Flow
+from streams.jobs import SPEC as JOBS
 from streams.lean import arrow_without_pandas, numba_without_scipy
 from streams.model_source import load_champion
 from streams.outputs import TopicNames
@@ -162,6 +163,7 @@ def topic_specs(pipeline: Pipeline, plan: FeaturePlan, partitions: int) -> list[
         output_topic(names.dead_letters, 1),
         DEPLOYMENTS,
         AUDIT,
+        JOBS,
     ]
 
 

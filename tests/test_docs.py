@@ -17,6 +17,7 @@ from scorer.deployments import Deployment
 from streams.audit import Act
 from streams.cli.check import check_pipeline
 from streams.drift.table import print_window
+from streams.jobs import JobRun
 from streams.loading import load_pipeline
 from streams.monitor.records import (
     Check,
@@ -41,9 +42,9 @@ def schema(name: str) -> dict[str, object]:
     return loaded
 
 
-@pytest.mark.parametrize("name", ["predictions", "dead-letters", "deployments", "audit", "drift"])
+@pytest.mark.parametrize("name", ["predictions", "dead-letters", "deployments", "audit", "jobs", "drift"])
 def test_committed_schemas_are_the_codes(name: str) -> None:
-    others = {"deployments": Deployment, "audit": Act, "drift": DriftRecord}
+    others = {"deployments": Deployment, "audit": Act, "jobs": JobRun, "drift": DriftRecord}
     assert schema(name) == (json_schemas() | {kind: msgspec.json.schema(type) for kind, type in others.items()})[name]
 
 

@@ -12,6 +12,7 @@ from monitors.alerts.subject import EXECUTIVE, ON_CALL
 
 WINDOWS = {"5m": 5 * MINUTE, "1h": HOUR, "6h": 6 * HOUR, "3d": 3 * DAY, "30d": 30 * DAY}
 PAGE_RATE, ESCALATE_RATE, TICKET_RATE = 2, 5, 1
+TIMES: dict[float, str] = {TICKET_RATE: "more than", PAGE_RATE: "more than twice", ESCALATE_RATE: "more than five times"}
 # A share of few events says little: 1 failure of 100 is ten times the budget of 99.9 %. Below this rate failures are counted.
 BUSY_EVENTS_PER_HOUR = 500
 QUIET_BAD_EVENTS, QUIET_SHARE = 20, 0.1
@@ -32,12 +33,17 @@ class Budget:
     what: str
     ratio: str
     share: float
-    this: str
+    pipeline: str
     events_per_hour: str = ""
     unless: str = ""
     settled: str = ""
     causes: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
+
+    @property
+    def this(self) -> str:
+        """The label matcher of the pipeline's series."""
+        return f'pipeline="{self.pipeline}"'
 
     @property
     def spent(self) -> float:
@@ -75,7 +81,7 @@ def _alert(budget: Budget, timing: Timing, suffix: str, severity: Severity, rate
         severity=severity,
         expr=budget.paging(over, f">= {BUSY_EVENTS_PER_HOUR}") if pages else over + settled,
         after=MINUTE if pages else 15 * MINUTE,
-        summary=f"{{{{ $value | humanizePercentage }}}} of {budget.what}: more than {rate} times what the objective allows",
+        summary=f"{{{{ $value | humanizePercentage }}}} of {budget.what}: {TIMES[rate]} what the objective allows",
         meaning=f"The objective is {budget.share:.4g} over 30 days. At this rate, over {' and '.join(windows)}, the error budget "
         f"is gone in {30 / rate:.3g} days or sooner.",
         panel=(ON_CALL, "Budget burn") if pages else (EXECUTIVE, "Budgets left"),
@@ -124,5 +130,7 @@ def standing(budget: Budget) -> list[Rule]:
         for window in ("5m", "1h")
     ]
     left = Recording(record="tidegate:budget_left:ratio", expr=f"1 - {worst['30d']} / {budget.spent:g}", labels=labels)
-    objective = Recording(record="tidegate:objective:ratio", expr=f"vector({budget.share:g})", labels=labels)
+    objective = Recording(
+        record="tidegate:objective:ratio", expr=f"vector({budget.share:g})", labels=labels | {"pipeline": budget.pipeline}
+    )
     return [*burn, left, objective]

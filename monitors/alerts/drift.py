@@ -52,7 +52,7 @@ def _budget(subject: Subject, timing: Timing) -> list[Rule]:
         what="the windows of features are in drift",
         ratio="tidegate:features_drifting:ratio",
         share=share,
-        this=subject.this,
+        pipeline=subject.pipeline,
     )
     series = f"tidegate_feature_windows_total{{{subject.this}"
     ratios = [

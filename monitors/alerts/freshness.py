@@ -23,7 +23,7 @@ def freshness(subject: Subject, timing: Timing) -> list[Rule]:
         what="the time without fresh {{ $labels.group }}",
         ratio="tidegate:feeds_stale:ratio",
         share=share,
-        this=subject.this,
+        pipeline=subject.pipeline,
         settled=f"tidegate:feed_stale:bool{{{subject.this}}}",
         causes=UPSTREAM,
         stages=("TidegateFeedFrozen",),

@@ -18,7 +18,7 @@ def model(subject: Subject, timing: Timing) -> list[Rule]:
             severity="ticket",
             expr=f"sum by (pipeline, reason) (increase({failed})) > 0",
             summary="a worker refused a model version: {{ $labels.reason }}",
-            meaning="Workers went on with the version they had, or with none.",
+            meaning="A worker that refuses ends, and is started again: others serve what they had loaded.",
             panel=(DEBUG, "Model load failures"),
         ),
         *_age(subject),

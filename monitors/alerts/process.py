@@ -57,7 +57,7 @@ def jobs(subject: Subject, timing: Timing) -> list[Rule]:
         what="the runs of a job failed",
         ratio="tidegate:jobs_failed:ratio",
         share=share,
-        this=subject.this,
+        pipeline=subject.pipeline,
     )
     runs = f"tidegate_job_runs_total{{{subject.this}"
     ratios = [

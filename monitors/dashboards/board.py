@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.builders import heatmap, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.models import dashboard as models
 
-from monitors.dashboards.looks import PROMETHEUS
+from monitors.dashboards.looks import PROMETHEUS, is_url
 from monitors.dashboards.series import THIS
 
 TAG = "tidegate"  # the dashboards link to each other by it
@@ -77,7 +77,7 @@ def built(board: Board, runbooks: str) -> models.Dashboard:
         .include_vars(True)
         .keep_time(True)
     )
-    if _is_url(runbooks):
+    if is_url(runbooks):
         made.link(builders.DashboardLink("Runbooks").type(models.DashboardLinkType.LINK).url(runbooks).target_blank(True))
     number = 0
     for row in board.rows:
@@ -104,7 +104,3 @@ def _variable(name: str, query: str) -> builders.QueryVariable:
 
 def _deployments() -> DeploymentMark:
     return DeploymentMark(name="Deployments", datasource=PROMETHEUS, enable=True, icon_color="blue", expr=DEPLOYED)
-
-
-def _is_url(place: str) -> bool:
-    return place.startswith(("https://", "http://"))

@@ -30,7 +30,7 @@ def _stages() -> tuple[Panel, ...]:
         Panel(
             "Stage latencies",
             "p95 of the time that a chunk of events takes in each stage.",
-            "read and publish take the most, a few milliseconds.",
+            "read, publish and merge take the most: they wait for Redis and Kafka.",
             "read or merge: Redis. publish: Kafka's acknowledgements. score: a larger model. All: larger chunks, or no CPU.",
             graph("s", Line(quantile(0.95, "tidegate_stage_duration_seconds", "stage"), "{{stage}}")),
             runbook="latency",
@@ -143,7 +143,7 @@ def _features() -> tuple[Panel, ...]:
             "Feature values by state",
             "Feature values served a second: fresh, stale, missing.",
             "mostly fresh; missing for entities that are new.",
-            "stale: Feature age tells which group. missing everywhere: Redis lost its data, run tidegate backfill.",
+            "stale: Feature age tells which group. missing everywhere: Redis lost its data, see the worker's log.",
             graph(
                 "ops",
                 Line(rate("tidegate_features_total", "state"), "{{state}}"),

@@ -96,7 +96,7 @@ def _served() -> tuple[Panel, ...]:
             "as the hour of the day has it.",
             "Tidegate on-call, Volume against last week.",
             number("eps", Line(f"sum(rate(tidegate_events_total{{{PUBLISHED}}}[1h]))"), empty="no events", span=8),
-            runbook="presence",
+            runbook="traffic",
         ),
         Panel(
             "Cost per 1000 events",

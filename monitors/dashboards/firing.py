@@ -3,11 +3,12 @@
 from typing import Any
 
 from grafana_foundation_sdk.builders import common, table
+from grafana_foundation_sdk.models.common import FieldTextAlignment
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from monitors.dashboards.colours import BLUE, ORANGE, RED, YELLOW, words
-from monitors.dashboards.looks import GRAPH_HEIGHT, queries
+from monitors.dashboards.looks import GRAPH_HEIGHT, is_url, queries
 from monitors.dashboards.series import FIRING, Line
 
 SEVERITIES = {4: ("escalate", RED), 3: ("page", ORANGE), 2: ("ticket", YELLOW), 1: ("info", BLUE)}
@@ -24,6 +25,7 @@ def firing(runbooks: str) -> table.Panel:
     """The table; an alert's own labels, such as group or feature, come last. ``runbooks`` begins the way to each runbook."""
     line = Line(f'label_replace({ranked()}, "runbook", "{runbooks}/$1.md", "family", "(.+)")')
     made = table.Panel().targets(queries([line], now=True, form=PromQueryFormat.TABLE)).span(24).height(GRAPH_HEIGHT).unit("none")
+    made.align(FieldTextAlignment.AUTO).inspect(False)
     made.no_value("no alert fires").sort_by([common.TableSortByFieldState().display_name("severity").desc(True)])
     made.with_transformation(DataTransformerConfig("organize", options=_columns()))
     made.override_by_name(
@@ -34,6 +36,9 @@ def firing(runbooks: str) -> table.Panel:
             DynamicConfigValue("custom.width", 100),
         ],
     )
+    if is_url(runbooks):
+        link = {"title": "Runbook", "url": f"{runbooks}/${{__data.fields.family}}.md", "targetBlank": True}
+        made.override_by_name("runbook", [DynamicConfigValue("links", [link])])
     return made
 
 

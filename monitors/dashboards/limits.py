@@ -3,21 +3,41 @@
 A pipeline that declares other objectives than the defaults is alerted by its own; the lines here stay at the defaults.
 """
 
+from monitors.alerts.burn import ESCALATE_RATE, PAGE_RATE
+from monitors.alerts.drift import BREACHES
+from monitors.alerts.lag import RETENTION_USED
+from monitors.alerts.process import MEMORY_SHARE, REBALANCES, RESTARTS
 from monitors.drift.detectable import EXCESS_ALARM
+from monitors.objectives import Objectives
+
+_declared = Objectives()
 
 PSI_EXCESS = EXCESS_ALARM
-LATENCY_SECONDS = 0.2  # Objectives.latency_seconds
-LAG_SECONDS = 60.0  # Objectives.lag_seconds
-FEED_AGE_SECONDS = 300.0  # Monitoring.feed_ages, where nothing is declared
-VOLUME = 0.2  # Objectives.volume: share of the same hour last week
-REJECTED = 0.01  # Objectives.rejected
-QUALITY = 0.95  # Objectives.quality
-SKEW = 0.01  # Objectives.skew
-MODEL_AGE_SECONDS = 90 * 86_400.0  # Objectives.model_age_days
-BURN_PAGE, BURN_ESCALATE = 2.0, 5.0  # times faster than the budget allows: monitors.alerts
-RETENTION_USED, RETENTION_GONE = 0.5, 1.0  # escalates; records are deleted unread
-MEMORY_SHARE = 0.8  # TidegateMemoryHigh
-RESTARTS = 2  # TidegateRestarts: more, in 15 minutes
-REBALANCES = 10  # TidegateRebalances: more of one worker, in 15 minutes
-BREACHES = 2  # TidegateDecisionRate: windows in a row
+LATENCY_SECONDS = _declared.latency_seconds
+LAG_SECONDS = _declared.lag_seconds
+VOLUME = _declared.volume  # share of the same hour last week
+QUALITY = _declared.quality
+SKEW = _declared.skew
+MODEL_AGE_SECONDS = (_declared.model_age_days or 0.0) * 86_400.0
+BURN_PAGE, BURN_ESCALATE = float(PAGE_RATE), float(ESCALATE_RATE)
+RETENTION_GONE = 1.0  # records are deleted unread
 LOOK_SECONDS = 60.0  # TidegateKafkaSilent
+
+__all__ = [
+    "BREACHES",
+    "BURN_ESCALATE",
+    "BURN_PAGE",
+    "LAG_SECONDS",
+    "LATENCY_SECONDS",
+    "LOOK_SECONDS",
+    "MEMORY_SHARE",
+    "MODEL_AGE_SECONDS",
+    "PSI_EXCESS",
+    "QUALITY",
+    "REBALANCES",
+    "RESTARTS",
+    "RETENTION_GONE",
+    "RETENTION_USED",
+    "SKEW",
+    "VOLUME",
+]

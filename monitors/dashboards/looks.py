@@ -83,8 +83,8 @@ def number(
 def timeline(names: Mapping[int, tuple[str, str]], *lines: Line, span: int = THIRD) -> statetimeline.Panel:
     """A bar a series, coloured by code; a change of colour is a change of state."""
     made = statetimeline.Panel().targets(queries(lines)).span(span).height(GRAPH_HEIGHT).mappings(words(names))
-    made.legend(_legend()).show_value(options.VisibilityMode.NEVER).merge_values(True).row_height(0.9)
-    return made.unit("none").thresholds(NEUTRAL.built)
+    made.legend(_legend()).show_value(options.VisibilityMode.NEVER).merge_values(True).row_height(0.9).line_width(0)
+    return made.fill_opacity(70).unit("none").thresholds(NEUTRAL.built)
 
 
 def spread(unit: str, line: Line, span: int = THIRD) -> heatmap.Panel:
@@ -92,6 +92,11 @@ def spread(unit: str, line: Line, span: int = THIRD) -> heatmap.Panel:
     made = heatmap.Panel().targets(queries([line], form=PromQueryFormat.HEATMAP)).span(span).height(GRAPH_HEIGHT)
     made.y_axis(heatmap.YAxisConfig().unit(unit)).unit("short")
     return made.color(heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64))
+
+
+def is_url(place: str) -> bool:
+    """Whether Grafana can lead there; a folder of a repository it would look for among its own pages."""
+    return place.startswith(("https://", "http://"))
 
 
 def _legend() -> common.VizLegendOptions:

@@ -8,7 +8,6 @@ from monitors.dashboards.limits import (
     BREACHES,
     BURN_ESCALATE,
     BURN_PAGE,
-    FEED_AGE_SECONDS,
     LATENCY_SECONDS,
     LOOK_SECONDS,
     MEMORY_SHARE,
@@ -32,8 +31,8 @@ def on_call(runbooks: str) -> Board:
             Row("What is wrong", _wrong(runbooks)),
             Row("Traffic", (*_events(), *_answers())),
             Row("Consumers", (*consumers.behind(), *consumers.trouble())),
-            Row("Feeds and model", (*_feeds(), *_redis())),
-            Row("Processes", (*_processes(), *_servers())),
+            Row("Feeds and model", _feeds()),
+            Row("Processes and servers", (*_processes(), *_servers())),
         ),
     )
 
@@ -98,7 +97,7 @@ def _events() -> tuple[Panel, ...]:
             "red: upstream sends nothing or too little, ask there; Lag in seconds tells whether it is us. Empty until "
             "Prometheus remembers a week.",
             graph("percentunit", Line(f"tidegate:volume_vs_last_week:ratio{{{THIS}}}", "of last week"), limits=bad_below(VOLUME)),
-            runbook="presence",
+            runbook="traffic",
         ),
     )
 
@@ -111,7 +110,7 @@ def _answers() -> tuple[Panel, ...]:
             "none.",
             "tidegate dlq list names field and expectation; what is mended goes back with tidegate dlq replay.",
             graph("eps", Line(rate("tidegate_dead_letters_total", "reason"), "{{reason}}"), stacked=True),
-            runbook="scoring",
+            runbook="contract",
         ),
         Panel(
             "Decision rate",
@@ -136,15 +135,16 @@ def _feeds() -> tuple[Panel, ...]:
     return (
         Panel(
             "Feed age",
-            "Time since each feature group's last merge; dashed: the age from which on it counts as stale.",
-            "below the group's limit.",
-            "does the group's topic get events? If not, ask upstream. If so: Lag in seconds, then Redis.",
+            "Time since the last merge into each group that a topic of its own feeds; dashed: from when on it is frozen.",
+            "below the group's dashed line.",
+            "does the group's topic get events? If not, ask upstream. If so: Lag in seconds, then Redis. Empty: every "
+            "group is fed by the scored topic.",
             graph(
                 "s",
                 Line(f"tidegate:feed_age_seconds{{{THIS}}}", "{{group}}"),
-                Line(last("tidegate_feed_age_limit_seconds", "group"), "{{group}} limit"),
-                limits=bad_above(FEED_AGE_SECONDS),
+                Line(f"tidegate:feed_limit_seconds{{{THIS}}}", "{{group}} limit"),
                 dashed=["/limit$/"],
+                span=12,
             ),
             runbook="freshness",
         ),
@@ -159,22 +159,9 @@ def _feeds() -> tuple[Panel, ...]:
                 Line(f"{SERVING})", "{{model}} v{{version}} serves"),
                 Line(last("tidegate_model_expected_info", "model", "version"), "{{model}} v{{version}} wanted"),
                 dashed=["/wanted$/"],
+                span=12,
             ),
             runbook="model",
-        ),
-    )
-
-
-def _redis() -> tuple[Panel, ...]:
-    return (
-        Panel(
-            "Redis",
-            "Whether Redis answers each worker.",
-            "it does.",
-            "events are scored degraded or wait, as the pipeline declares, and nothing is merged. Look at Redis' own log, "
-            "memory and disk; tidegate doctor names what is wrong with its settings.",
-            timeline(REDIS, Line(last("tidegate_store_unavailable", "instance"), "{{instance}}")),
-            runbook="store",
         ),
     )
 
@@ -225,11 +212,20 @@ def _processes() -> tuple[Panel, ...]:
 def _servers() -> tuple[Panel, ...]:
     return (
         Panel(
+            "Redis",
+            "Whether Redis answers each worker.",
+            "it does.",
+            "events are scored degraded or wait, as the pipeline declares, and nothing is merged. Look at Redis' own log, "
+            "memory and disk; tidegate doctor names what is wrong with its settings.",
+            timeline(REDIS, Line(last("tidegate_store_unavailable", "instance"), "{{instance}}")),
+            runbook="store",
+        ),
+        Panel(
             "Calls to Redis tried again",
             "Calls a second that Redis did not answer at first.",
             "0.",
             "Redis is busy, or the network loses packets: its slowlog, then the panel Redis.",
-            graph("ops", Line(rate("tidegate_store_retries_total"), "tried again"), span=12),
+            graph("ops", Line(rate("tidegate_store_retries_total"), "tried again")),
             runbook="store",
         ),
         Panel(
@@ -237,7 +233,7 @@ def _servers() -> tuple[Panel, ...]:
             "How long ago Kafka last answered tidegate lag in full.",
             "seconds.",
             "above a minute nothing is known of lag: see that tidegate lag runs and reaches Kafka.",
-            number("s", Line("time() - max(tidegate_lag_last_look_timestamp_seconds)"), limits=bad_above(LOOK_SECONDS), span=12),
+            number("s", Line("time() - max(tidegate_lag_last_look_timestamp_seconds)"), limits=bad_above(LOOK_SECONDS), span=8),
             runbook="presence",
         ),
     )

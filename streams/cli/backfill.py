@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from streams.cli.errors import told_plainly
+from streams.cli.options import user
 from streams.cli.progress import steps
 from streams.cli.train import TIME
 from streams.loading import load_pipeline
@@ -42,7 +43,7 @@ def backfill(pipeline: str, source: str, groups: tuple[str, ...], until: datetim
     A changed group begins with an empty state of its own. This fills it from what Kafka still holds, up to where the running
     workers stand and never past it; workers of the new version fill the rest when they start. With --from FOLDER, events from
     before --until come from Parquet files and never from Kafka. Interrupted, it goes on where it stopped. Groups that lack
-    nothing are left alone.
+    nothing are left alone. How the run ended is recorded for the monitor.
     """
     if source == "kafka" and (until or allow_gap):
         raise click.UsageError("--until and --allow-gap go with --from FOLDER")
@@ -52,13 +53,14 @@ def backfill(pipeline: str, source: str, groups: tuple[str, ...], until: datetim
     cut = None if until is None else until.replace(tzinfo=UTC).timestamp()
     from streams.backfill import Request
     from streams.backfill import backfill as fill
+    from streams.jobs import recorded
 
     with told_plainly():
         settings = Settings.from_environment(os.environ)
         assert settings.kafka  # missing addresses are told before anything is loaded
         assert settings.redis
         found = load_pipeline(pipeline)
-        with steps(Console(stderr=True)) as progress:
+        with recorded(settings.kafka, "backfill", found.name, user()), steps(Console(stderr=True)) as progress:
             report = asyncio.run(fill(found, settings, Request(groups, folder, cut, allow_gap), progress))
     for line in told(report):
         click.echo(line)

@@ -17,6 +17,7 @@ from scorer.labels import check_join
 from scorer.pipeline import Pipeline, Task
 from streams.cli.errors import told_plainly
 from streams.deployments import TOPIC as DEPLOYMENTS
+from streams.jobs import TOPIC as JOBS
 from streams.loading import load_pipeline
 from streams.outputs import TopicNames
 from streams.personal import personal_fields
@@ -139,4 +140,5 @@ def _topics(pipeline: Pipeline, plan: FeaturePlan) -> Table:
     table.add_row(names.features, "written: served vectors, Arrow")
     table.add_row(names.dead_letters, "written: records that break a contract, events that cannot be scored")
     table.add_row(DEPLOYMENTS, "read by workers, written by train --promote")
+    table.add_row(JOBS, "read by the monitor, written by train and backfill: how each run ended")
     return table

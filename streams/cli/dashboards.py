@@ -9,7 +9,11 @@ from streams.cli.errors import told_plainly
 from streams.errors import StreamError
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Example:
+  tidegate dashboards render"""
+)
 def dashboards() -> None:
     """Write the dashboards: executive, on-call and debug, for every pipeline."""
 

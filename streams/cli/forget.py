@@ -3,12 +3,12 @@
 import asyncio
 import os
 from datetime import UTC, datetime
-from getpass import getuser
 from typing import TYPE_CHECKING
 
 import click
 
 from streams.cli.errors import told_plainly
+from streams.cli.options import user
 from streams.loading import load_pipeline
 from streams.settings import Settings
 
@@ -25,7 +25,7 @@ Examples:
 )
 @click.argument("pipeline")
 @click.argument("entity", metavar="ENTITY=VALUE")
-@click.option("--who", default=getuser, help="Who asks for it; by default the user.")
+@click.option("--who", default=user, help="Who asks for it; by default the user.")
 @click.option("--why", default="", help="Why, for the record; name nobody here.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def forget(pipeline: str, entity: str, who: str, why: str, yes: bool) -> None:

@@ -1,6 +1,8 @@
-"""Options that several commands have: where a process' pages listen, and what it logs."""
+"""Options that several commands have: where a process' pages listen, what it logs, who the user is."""
 
+import os
 from collections.abc import Callable
+from getpass import getuser
 from typing import Any
 
 import click
@@ -29,3 +31,11 @@ log_level = click.option(
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
     help="The least serious of what is logged on stderr.",
 )
+
+
+def user() -> str:
+    """The user's name; the number where the system has no name for it, as in some containers."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

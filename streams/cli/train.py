@@ -3,7 +3,6 @@
 import asyncio
 import os
 from datetime import UTC, datetime
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 from rich.console import Console
 
 from streams.cli.errors import told_plainly
+from streams.cli.options import user
 from streams.cli.progress import steps
 from streams.loading import load_pipeline
 from streams.settings import Settings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scorer.pipeline import Pipeline
     from scorer.training import TrainedModel
     from streams.history import KafkaHistory
+    from streams.training import Registered
 
 TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
@@ -41,7 +42,7 @@ history/ holds one Parquet file a topic (sales.parquet for topic sales) with the
 @click.option("--seed", default=1, show_default=True, help="Same data and seed give a byte-equal model.")
 @click.option("--promote", "promoted", is_flag=True, help="Make the version the champion: workers load it when they start.")
 @click.option("--unless-deployed", is_flag=True, help="With --promote: do nothing where the pipeline has a champion.")
-@click.option("--who", default=getuser, help="Who promotes; by default the user.")
+@click.option("--who", default=user, help="Who trains and promotes; by default the user.")
 @click.option("--why", default="trained and promoted in one step", show_default=True, help="Why, for the record.")
 def train(
     pipeline: str,
@@ -59,12 +60,13 @@ def train(
 
     Features come from the kernel that serves them. The newest fifth of the labelled events validates, with a gap of the label's
     maturity before it. Refused, with the reason: too few labels, one class, infinite features. With KAFKA_BOOTSTRAP_SERVERS set,
-    events of forgotten entities (tidegate forget) are left out.
+    events of forgotten entities (tidegate forget) are left out, and how the run ended is recorded for the monitor.
 
     --from-kafka takes the topics as far back as their retention goes. Records pass the contract as they do in a worker; those
     that break it are counted and left out. The same events give the same model, from Kafka or from files.
     """
     from streams.cli.check import check_pipeline
+    from streams.jobs import recorded
     from streams.training import promote, register
 
     if (data is None) != from_kafka:
@@ -78,16 +80,15 @@ def train(
         found = load_pipeline(pipeline)
         if unless_deployed and _has_champion(found, settings):
             return
-        trained = _trained(found, check_pipeline(found), settings, data, (_utc(first, 0.0), _utc(last, float("inf"))), seed)
-        registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
-        for name, value in trained.metrics.items():
-            click.echo(f"{name:<24}{value:.4f}")
-        click.echo(told_of_windows(trained.profile))
-        click.echo(f"{found.model} version {registered.version} is registered in {settings.registry_uri}")
-        if promoted:
-            promote(found, registered, settings, who, why)
-            click.echo(f"{found.model} version {registered.version} is the champion")
-            click.echo("Workers load it when they start: restart those that run.")
+        with recorded(settings.bootstrap_servers, "train", found.name, who):
+            trained = _trained(found, check_pipeline(found), settings, data, (_utc(first, 0.0), _utc(last, float("inf"))), seed)
+            registered = register(found, trained, settings, Path(pipeline.partition(":")[0]).resolve().parent)
+            for line in told_of_version(found, trained, registered, settings):
+                click.echo(line)
+            if promoted:
+                promote(found, registered, settings, who, why)
+                click.echo(f"{found.model} version {registered.version} is the champion")
+                click.echo("Workers load it when they start: restart those that run.")
 
 
 def _has_champion(pipeline: "Pipeline", settings: Settings) -> bool:
@@ -123,6 +124,15 @@ def _trained(
         click.echo(line)
     with steps(console) as progress:
         return train_on_events(pipeline, plan, read.batches, "kafka", seed, progress, erased)
+
+
+def told_of_version(pipeline: "Pipeline", trained: "TrainedModel", registered: "Registered", settings: Settings) -> list[str]:
+    """What came of the training, for people."""
+    return [
+        *(f"{name:<24}{value:.4f}" for name, value in trained.metrics.items()),
+        told_of_windows(trained.profile),
+        f"{pipeline.model} version {registered.version} is registered in {settings.registry_uri}",
+    ]
 
 
 def told_of_windows(profile: "Profile") -> str:

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from featurestore.events import Event, contract
 from featurestore.plan import compile_plan
 from scorer.pipeline import Pipeline
+from streams.chunk import TP
 from streams.demo.errors import DemoError
-from streams.demo.lag import LagReader
 from streams.demo.monitor import begin_at_the_end
 from streams.demo.newest import newest_event
 from streams.demo.replay import Replay
@@ -23,6 +23,7 @@ from streams.demo.signals import Ending
 from streams.demo.source import Source
 from streams.demo.story import Story
 from streams.demo.targets import sent_events
+from streams.topic_facts import TopicFacts, group_of
 from streams.topics import ensure_topics, output_topic
 from streams.web import Readiness, WebServer
 
@@ -80,11 +81,11 @@ class _Producing:
         """Sends what fills the windows, waits until workers have it, and lets the monitor begin behind it."""
         self._say(f"Filling the windows with {self._story.words.warm_up}: {len(source.warm_up):,} events.")
         replay.warm_up(source.warm_up)
-        lag = LagReader(self._servers, f"tidegate.{self._pipeline.name}", _consumed(self._pipeline))
-        while behind := lag.read().total:
+        facts = TopicFacts(self._servers)
+        tps = facts.partitions(_consumed(self._pipeline))
+        while behind := _behind(facts, group_of(self._pipeline.name), tps):
             self._readiness.wait_for(WINDOWS, f"{behind:,} events are left for workers to take")
             self._ending.asked.wait(LOOK_SECONDS)
-        lag.close()
         try:
             begin_at_the_end(self._servers, self._pipeline.name)
         except KafkaException as error:
@@ -94,8 +95,7 @@ class _Producing:
         """Until a signal; then what was sent is flushed."""
         self._say(f"Sending {self._story.words.sent}.")
         while not self._ending.asked.wait(LOOK_SECONDS) and replay.failure is None:
-            silent = time.time() - replay.acknowledged > SILENCE_SECONDS
-            self._readiness.tell(KAFKA)(f"no event taken for {SILENCE_SECONDS:.0f} s" if silent else None)
+            self._readiness.tell(KAFKA)(silence(replay.acknowledged, time.time()))
             if not replay.running and replay.failure is None:
                 self._say("The story has caught up with the present; to begin it anew, empty Kafka and Redis.")
                 self._ending.asked.wait()
@@ -103,6 +103,17 @@ class _Producing:
         if replay.failure is not None:
             raise DemoError(replay.failure)
         self._say(f"Stopped after {replay.sent:,} events.")
+
+
+def silence(acknowledged: float, now: float) -> str | None:
+    """What is wrong where Kafka took its last event, at `acknowledged`, too long ago; times in seconds since the epoch."""
+    return f"no event taken for {now - acknowledged:.0f} s" if now - acknowledged > SILENCE_SECONDS else None
+
+
+def _behind(facts: TopicFacts, group: str, tps: list[TP]) -> int:
+    """How many records the group has not committed yet."""
+    committed, firsts, ends = facts.committed(group, tps), facts.firsts(tps), facts.ends(tps)
+    return sum(ends[tp] - max(committed[tp] or 0, firsts[tp]) for tp in tps)
 
 
 def _consumed(pipeline: Pipeline) -> list[str]:

@@ -16,6 +16,11 @@ ANSWER_SECONDS = 10.0
 
 def kafka_answers(bootstrap_servers: str, *, timeout_seconds: float) -> bool:
     """Whether a broker lists itself in the cluster's metadata within the timeout."""
+    return bool(broker_addresses(bootstrap_servers, timeout_seconds=timeout_seconds))
+
+
+def broker_addresses(bootstrap_servers: str, *, timeout_seconds: float = ANSWER_SECONDS) -> list[tuple[str, int]]:
+    """Host and port of each broker as the cluster's metadata has them; none where nobody answers within the timeout."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -28,9 +33,9 @@ def kafka_answers(bootstrap_servers: str, *, timeout_seconds: float) -> bool:
         }
     )
     try:
-        return bool(client.list_topics(timeout=timeout_seconds).brokers)
+        return [(broker.host, broker.port) for broker in client.list_topics(timeout=timeout_seconds).brokers.values()]
     except KafkaException:
-        return False
+        return []
 
 
 def check_kafka(bootstrap_servers: str, *, timeout_seconds: float = ANSWER_SECONDS) -> None:

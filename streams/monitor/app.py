@@ -20,6 +20,8 @@ from scorer.pipeline import Pipeline
 from streams.deployments import SPEC as DEPLOYMENTS
 from streams.deployments import running
 from streams.faust_app import AppSettings, MicroBatchApp, add_timer, create_app
+from streams.jobs import SPEC as JOBS
+from streams.jobs import NewRuns, totals
 from streams.monitor.comparing import Comparing
 from streams.monitor.owner import Owner
 from streams.monitor.ownership import OneOwner
@@ -38,7 +40,7 @@ log = logging.getLogger(__name__)
 # A record holds up to half a megabyte: 64 of them are 60,000 rows, and buffered ones 128 MB at most.
 CHUNK_RECORDS, BUFFERED_RECORDS = 64, 256
 DRIFT_DAYS = 30  # the seasonal context's four weeks, and two days to look at them
-EXPECTED_SECONDS = 10.0  # between two looks at the deployments topic
+EXPECTED_SECONDS = 10.0  # between two looks at the topics of deployments and jobs
 LEAD_SECONDS = 60.0  # by broker timestamp; windows wait for the slowest partition, so none needs to run far ahead
 
 
@@ -63,7 +65,7 @@ def topic_specs(pipeline: str, partitions: int) -> list[TopicSpec]:
     """What the monitor reads and writes, as it is created where it is missing."""
     names = TopicNames.of(pipeline)
     drift = output_topic(drift_topic(pipeline), 1, retention_ms=str(DRIFT_DAYS * DAY_MS))
-    return [output_topic(names.features, partitions), output_topic(names.dead_letters, 1), drift, DEPLOYMENTS]
+    return [output_topic(names.features, partitions), output_topic(names.dead_letters, 1), drift, DEPLOYMENTS, JOBS]
 
 
 class Resources(Service):  # type: ignore[misc]
@@ -110,9 +112,10 @@ def build_monitor(pipeline: Pipeline, settings: Settings, options: MonitorOption
         [Resources(checkpoint, publisher, readiness), *comparing(pipeline, options, publisher, metrics, owner)],
     )
     owner.app = app
-    expecting = partial(expect, settings, pipeline.name, metrics)
-    expecting()
-    add_timer(app, EXPECTED_SECONDS, partial(asyncio.to_thread, expecting))
+    looks = partial(expect, settings, pipeline.name, metrics), partial(count_jobs, NewRuns(kafka), pipeline.name, metrics)
+    for look in looks:
+        look()
+        add_timer(app, EXPECTED_SECONDS, partial(asyncio.to_thread, look))
     add_timer(app, EXPECTED_SECONDS, owner.check_topics)
     tune_process()
     return app
@@ -149,3 +152,10 @@ def expect(settings: Settings, pipeline: str, metrics: MonitorMetrics) -> None:
     found = running(settings.kafka, pipeline).champion
     if found is not None:
         metrics.expected(found.model, found.version)
+
+
+def count_jobs(new_runs: NewRuns, pipeline: str, metrics: MonitorMetrics) -> None:
+    """Exports how the pipeline's jobs ended, where there are runs that were not counted yet."""
+    runs = new_runs()
+    if runs is not None:
+        metrics.jobs(totals(runs, pipeline))

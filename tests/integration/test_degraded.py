@@ -13,6 +13,7 @@ from featurestore import offline
 from featurestore.errors import StoreWentBackError
 from featurestore.redis_store import RedisStore
 from monitors.metrics import WorkerMetrics
+from scorer.pipeline import Pipeline
 from streams.chunk import TP
 from streams.embedded import EmbeddedRedis
 from streams.flow import Flow
@@ -38,7 +39,8 @@ def redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 class Job(World):
     """Two partitions of sales, handled in turn: chunk i of each has ten events."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pipeline: Pipeline = DEGRADING) -> None:
+        self.pipeline = pipeline
         self.metrics = WorkerMetrics("world", [group.name for group in PLAN.groups], REASONS)
         away = partial(self.metrics.store_away, "client")
         self.store, self.publisher = RedisStore(url, PLAN.shards, on_away=away), MemoryPublisher()  # type: ignore[assignment]
@@ -46,7 +48,7 @@ class Job(World):
         self.restart()
 
     def restart(self) -> None:
-        self.flow = Flow(DEGRADING, PLAN, self.store, self.publisher, self.metrics, serving(), clock=lambda: START + 5)
+        self.flow = Flow(self.pipeline, PLAN, self.store, self.publisher, self.metrics, serving(), clock=lambda: START + 5)
         self.done = 0
 
     async def handle(self, chunks: int) -> None:
@@ -68,11 +70,11 @@ class Job(World):
             assert await self.store.dump(PLAN.namespace(group)) == expected[group.name], group.name
 
 
-def play(redis: EmbeddedRedis, body: Callable[[Job], Awaitable[None]]) -> Job:
+def play(redis: EmbeddedRedis, body: Callable[[Job], Awaitable[None]], pipeline: Pipeline = DEGRADING) -> Job:
     made: list[Job] = []
 
     async def main() -> None:
-        job = Job(redis.url)
+        job = Job(redis.url, pipeline)
         made.append(job)
         for tp in PARTITIONS:
             await job.flow.assign(tp, None, 0)
@@ -130,6 +132,28 @@ def test_a_restarted_redis_with_its_data_is_gone_on_with(redis: EmbeddedRedis) -
         await job.states_are_exact()
 
     play(redis, body)
+
+
+def test_a_pipeline_that_pauses_says_that_redis_is_away_until_it_answers(redis: EmbeddedRedis) -> None:
+    async def body(job: Job) -> None:
+        async def unavailable(said: int) -> None:
+            async with asyncio.timeout(30):
+                while job.value("tidegate_store_unavailable") != said:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+        await job.handle(1)
+        for _ in range(2):
+            redis.stop()
+            waiting = asyncio.create_task(job.handle(1))
+            await unavailable(1)
+            assert not waiting.done()
+            redis.start()
+            await asyncio.wait_for(waiting, 30)
+            await unavailable(0)
+        await job.committed()
+        await job.states_are_exact()
+
+    play(redis, body, PIPELINE)
 
 
 def test_a_redis_that_comes_back_empty_stops_the_worker_which_then_recovers(redis: EmbeddedRedis) -> None:

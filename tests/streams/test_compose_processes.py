@@ -117,6 +117,17 @@ def test_each_folder_of_configuration_is_where_its_process_reads_it() -> None:
         assert (ROOT / source / Path(file).relative_to(target)).is_file()
 
 
+def test_grafana_reads_what_is_mounted_and_asks_the_prometheus_that_runs() -> None:
+    mounts = {target: ROOT / source for source, target in (each.split(":")[:2] for each in SERVICES["grafana"]["volumes"])}
+    provisioned = mounts["/etc/grafana/provisioning"]
+    (source,) = yaml.safe_load((provisioned / "datasources" / "tidegate.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((provisioned / "dashboards" / "tidegate.yaml").read_text())["providers"]
+    home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) == provider["options"]["path"]
+    assert (mounts[str(home.parent)] / home.name).is_file()
+
+
 def test_no_name_of_a_registry_is_written() -> None:
     text = (ROOT / "compose.yaml").read_text() + (ROOT / "deploy" / "Dockerfile").read_text()
     assert re.search(r"(FROM|image:) *[\w-]+(\.[\w-]+)+/", text) is None

@@ -13,6 +13,8 @@ from monitors.alerts.scenarios.serving import serving
 from monitors.alerts.scenarios.watched import watched
 from monitors.alerts.subject import Subject
 
+__all__ = ["Scenario", "documents", "scenarios", "test_file"]
+
 ABOUT: tuple[Callable[[Names], list[Scenario]], ...] = (outages, serving, watched)
 FIRING = 'group by (alertname) (ALERTS{alertstate="firing",alertname!="TidegateWatchdog"})'
 

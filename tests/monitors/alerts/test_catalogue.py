@@ -1,5 +1,6 @@
 """What the rules read exists, what they say is whole, and the files committed are what the examples declare."""
 
+import json
 import re
 import subprocess
 from dataclasses import replace
@@ -13,6 +14,7 @@ from prometheus_client import generate_latest
 from monitors.alerts import Recording, Subject, Timing, alerts, document, rules
 from monitors.alerts.rule import duration
 from monitors.errors import ObjectiveError
+from monitors.job_metrics import JobTotals
 from monitors.lag_metrics import PARTITION_GAUGES
 from monitors.metrics import WorkerMetrics
 from monitors.monitor_metrics import MonitorMetrics
@@ -60,6 +62,7 @@ def test_every_recorded_series_that_is_read_is_recorded_before(subject: Subject)
 def test_every_metric_that_is_read_is_exported(subject: Subject) -> None:
     worker = WorkerMetrics("p", ["g"], ["malformed"])
     monitor = MonitorMetrics("p", ["g"])
+    monitor.jobs(JobTotals())
     exported = {metric.name for registry in (worker.registry, monitor.registry) for metric in registry.collect()}
     exported |= {f"{name}_{suffix}" for name in exported for suffix in ("total", "bucket", "count")}
     exported |= {name for name, _, _ in PARTITION_GAUGES} | {"tidegate_lag_last_look_timestamp_seconds"}
@@ -110,6 +113,15 @@ def test_every_alert_says_whose_it_is_how_grave_and_where_to_look(subject: Subje
         assert rule["labels"]["severity"] in ("escalate", "page", "ticket", "none")
         assert set(rule["annotations"]) == {"summary", "description", "runbook", "dashboard"}
         assert rule["annotations"]["runbook"] == f"docs/runbooks/{rule['labels']['family']}.md#{rule['alert'].lower()}"
+
+
+@SUBJECTS
+def test_every_alert_names_a_panel_that_is_on_the_dashboard(subject: Subject) -> None:
+    for alert in alerts(subject):
+        dashboard, panel = alert.panel
+        text = (ROOT / "deploy" / "grafana" / "dashboards" / f"{dashboard}.json").read_text()
+        titles = {one["title"] for one in json.loads(text)["panels"]}
+        assert panel in titles, (alert.name, dashboard)
 
 
 @SUBJECTS
