@@ -40,7 +40,7 @@ def drill(world: World, fault: Fault, time_scale: float) -> Drilled:
 
 
 def drain(world: World, orders: int) -> tuple[float, list[str]]:
-    """A backlog of so many orders at once, until it is drained and forgotten: the greatest lag in seconds, and every page told."""
+    """A backlog of so many orders at once, until it is drained and forgotten: the greatest lag, and the pages told."""
     world.wait_until_quiet(SETTLING_SECONDS)
     began, worst = time.time(), 0.0
     world.traffic.burst(orders)
