@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.accept.alerts_world import World
 
@@ -29,45 +30,54 @@ class Fault:
 
 
 @contextmanager
+def _changed(held: Any, name: str, value: float) -> Iterator[None]:
+    """What something is while the fault is in."""
+    before = getattr(held, name)
+    setattr(held, name, value)
+    try:
+        yield
+    finally:
+        setattr(held, name, before)
+
+
+@contextmanager
 def workers_killed(world: World) -> Iterator[None]:
     """kill -9 of all."""
     for worker in world.workers:
         worker.kill()
-    yield
-    for worker in world.workers:
-        worker.start()
-    world.wait_until_ready(*world.workers)
+    try:
+        yield
+    finally:
+        for worker in world.workers:
+            worker.start()
+        world.wait_until_ready(*world.workers)
 
 
 @contextmanager
 def events_failing(world: World) -> Iterator[None]:
     """Orders that the model must not score, and that are failed for it."""
-    world.traffic.market.unknown = FAILING
-    yield
-    world.traffic.market.unknown = 0.0
+    with _changed(world.traffic.market, "unknown", FAILING):
+        yield
 
 
 @contextmanager
 def records_malformed(world: World) -> Iterator[None]:
-    world.traffic.malformed = MALFORMED
-    yield
-    world.traffic.malformed = 0.0
+    with _changed(world.traffic, "malformed", MALFORMED):
+        yield
 
 
 @contextmanager
 def feed_frozen(world: World) -> Iterator[None]:
     """Its producer stops; orders go on."""
-    rate, world.traffic.quotes = world.traffic.quotes, 0
-    yield
-    world.traffic.quotes = rate
+    with _changed(world.traffic, "quotes", 0):
+        yield
 
 
 @contextmanager
 def no_traffic(world: World) -> Iterator[None]:
     """Orders stop; the feed goes on."""
-    rate, world.traffic.orders = world.traffic.orders, 0
-    yield
-    world.traffic.orders = rate
+    with _changed(world.traffic, "orders", 0):
+        yield
 
 
 @contextmanager
@@ -76,8 +86,10 @@ def redis_down(world: World) -> Iterator[None]:
     redis = world.stack.redis
     assert redis is not None
     redis.stop()
-    yield
-    redis.start()
+    try:
+        yield
+    finally:
+        redis.start()
 
 
 @contextmanager
@@ -85,28 +97,27 @@ def version_wrong(world: World) -> Iterator[None]:
     """Another version is deployed, and one of two workers restarted."""
     world.versions.deploy(2)
     first, *others = world.workers
-    first.stop()
-    first.start()
-    yield
-    for other in others:
-        world.wait_until_ready(first)
-        other.stop()
-        other.start()
-    world.wait_until_ready(*world.workers)
+    first.restart()
+    try:
+        yield
+    finally:
+        for other in others:
+            world.wait_until_ready(first)
+            other.restart()
+        world.wait_until_ready(*world.workers)
 
 
 @contextmanager
 def feature_shifted(world: World) -> Iterator[None]:
     """Amounts 1.5 standard deviations higher; decisions stay within their band."""
-    world.traffic.market.factor = FACTOR
-    yield
-    world.traffic.market.factor = 1.0
+    with _changed(world.traffic.market, "factor", FACTOR):
+        yield
 
 
 FAULTS = (
     Fault("1 % failures", "TidegateScoringBurn", "page", 0.2 * 3600 + 60, 10, events_failing),
     Fault("40 % rejects", "TidegateRejects", "page", 300 + 60, 10, records_malformed),
-    Fault("frozen feed", "TidegateFeedFrozen", "page", 60, 15, feed_frozen),
+    Fault("frozen feed", "TidegateFeedFrozen", "page", 60, 30, feed_frozen),
     Fault("feature shift", "TidegateDriftWithPredictions", "page", 0, 30, feature_shifted),
     Fault("Redis down", "TidegateStoreUnavailable", "page", 60, 15, redis_down),
     Fault("wrong version on one worker", "TidegateModelVersionWrong", "page", 120, 15, version_wrong),

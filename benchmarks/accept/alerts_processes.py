@@ -51,6 +51,11 @@ class Command:
             self._process.stop(STOP_SECONDS)
             self.close()
 
+    def restart(self) -> None:
+        """As a deployment does it."""
+        self.stop()
+        self.start()
+
     def kill(self) -> None:
         """SIGKILL; returns when it is gone."""
         if self._process is not None:

@@ -5,6 +5,8 @@ All are real processes on loopback; what goes wrong with them is the drills' to 
 
 import tempfile
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -29,6 +31,8 @@ from streams.settings import Settings
 from streams.topics import ensure_topics, output_topic
 
 WORKERS = PARTITIONS = 2
+# Few events a chunk, so that a backlog takes as long to drain as it would on a pipeline of many features.
+SLOW = ["--max-chunk-events", "20", "--in-flight", "1"]
 READY_SECONDS = 120.0  # 8 s on two quiet cores
 POLL_SECONDS = 0.2
 PAGING = ("page", "escalate")
@@ -78,10 +82,23 @@ class World:
             time.sleep(POLL_SECONDS)
         return time.monotonic() - began
 
-    def wait_for(self, alertname: str, seconds: float) -> ActiveAlert:
-        """The alert, as soon as it fires."""
-        self.wait(lambda: any(one.name == alertname for one in self.firing()), seconds, alertname)
-        return next(one for one in self.firing() if one.name == alertname)
+    def wait_for(self, alertname: str, seconds: float, since: float = 0.0) -> ActiveAlert:
+        """The alert, as soon as it fires; one that has fired since then (seconds since the epoch)."""
+        found: list[ActiveAlert] = []
+
+        def fires() -> bool:
+            found[:] = [one for one in self.firing() if one.name == alertname and one.starts_at.timestamp() >= since]
+            return bool(found)
+
+        self.wait(fires, seconds, alertname)
+        return found[0]
+
+    def value(self, expression: str) -> float:
+        """What Prometheus makes of an expression of one series, as of now; 0 where there is none."""
+        query = urllib.parse.urlencode({"query": expression})
+        with urllib.request.urlopen(f"{self.prometheus.url}/api/v1/query?{query}", timeout=10) as answer:
+            found = msgspec.json.decode(answer.read())["data"]["result"]
+        return float(found[0]["value"][1]) if found else 0.0
 
     def wait_until_quiet(self, seconds: float = 90.0) -> float:
         """Until nothing pages."""
@@ -172,7 +189,7 @@ def _built(ending: ExitStack, time_scale: float, stack: Stack, versions: Version
 def _commands() -> dict[str, list[str]]:
     file = str(alerts_pipeline.__file__)
     session = ["--session-timeout", "6"]  # Kafka takes no less
-    workers = {f"worker-{number}": ["worker", file, *session] for number in range(WORKERS)}
+    workers = {f"worker-{number}": ["worker", file, *session, *SLOW] for number in range(WORKERS)}
     return workers | {
         "monitor": ["monitor", file, "--skew-every", "0", *session],
         "lag": ["lag", "--interval", "1s", "--group", f"tidegate.{pipeline.name}*"],

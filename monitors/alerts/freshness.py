@@ -2,7 +2,7 @@
 
 from monitors.alerts.burn import WINDOWS, Budget, burn_alerts, standing
 from monitors.alerts.rule import DAY, MINUTE, Alert, Recording, Rule, Timing, duration
-from monitors.alerts.scoring import UPSTREAM
+from monitors.alerts.scoring import UPSTREAM, drained_lately
 from monitors.alerts.subject import ON_CALL, Subject
 
 MERGED = "tidegate_feed_last_merge_timestamp_seconds"
@@ -14,7 +14,7 @@ def freshness(subject: Subject, timing: Timing) -> list[Rule]:
     share = subject.objectives.fresh
     if not subject.feeds:
         return []
-    watched = [*_ages(subject), _frozen(subject)]
+    watched = [*_ages(subject), _frozen(subject, timing)]
     if share is None:
         return watched
     budget = Budget(
@@ -25,6 +25,7 @@ def freshness(subject: Subject, timing: Timing) -> list[Rule]:
         share=share,
         pipeline=subject.pipeline,
         settled=f"tidegate:feed_stale:bool{{{subject.this}}}",
+        unless=drained_lately(subject, timing),
         causes=UPSTREAM,
         stages=("TidegateFeedFrozen",),
     )
@@ -58,12 +59,14 @@ def _ages(subject: Subject) -> list[Rule]:
     return [*rules, Recording(record="tidegate:feed_stale:bool", expr=over)]
 
 
-def _frozen(subject: Subject) -> Alert:
+def _frozen(subject: Subject, timing: Timing) -> Alert:
+    """Not while a backlog drains: the oldest record is next, whatever its topic, so that the feed's newest wait with the others."""
     return Alert(
         name="TidegateFeedFrozen",
         family="freshness",
         severity="page",
-        expr=f"{AGE}{{{subject.this}}} > on (pipeline, group) tidegate:feed_limit_seconds{{{subject.this}}}",
+        expr=f"{AGE}{{{subject.this}}} > on (pipeline, group) tidegate:feed_limit_seconds{{{subject.this}}} "
+        f"unless on (pipeline) {drained_lately(subject, timing)}",
         after=MINUTE,
         summary="{{ $labels.group }} got its last event {{ $value | humanizeDuration }} ago",
         meaning="Its features no longer change: the model decides by how things were then.",

@@ -12,6 +12,11 @@ DRAINED = 6 * MINUTE
 UPSTREAM = ("TidegateWorkerAbsent", "TidegateStoreUnavailable", "TidegateKafkaSilent")
 
 
+def drained_lately(subject: Subject, timing: Timing) -> str:
+    """Where a backlog drains, or has: what is late, or of old features, is so for that."""
+    return f"max_over_time(tidegate:backlog_draining:bool{{{subject.this}}}[{timing(DRAINED)}]) == 1"
+
+
 def scoring(subject: Subject, timing: Timing) -> list[Rule]:
     """Rules of `Objectives.scored`; only the outcome `scored` is good."""
     share = subject.objectives.scored
@@ -61,7 +66,7 @@ def latency(subject: Subject, timing: Timing) -> list[Rule]:
         share=share,
         pipeline=subject.pipeline,
         events_per_hour=f"avg_over_time(tidegate:latency_slow_of:rate_5m{{{this}}}[{timing(HOUR)}]) * 3600",
-        unless=f"max_over_time(tidegate:backlog_draining:bool{{{this}}}[{timing(DRAINED)}]) == 1",
+        unless=drained_lately(subject, timing),
         settled=f"tidegate:latency_slow_of:rate_5m{{{this}}}",
         causes=(*UPSTREAM, "TidegateLagHigh", "TidegateConsumerStalled"),
     )
