@@ -8,7 +8,7 @@ from rich.console import Console
 from benchmarks.report import Row
 
 Acceptance = Callable[[Console], Sequence[Row]]
-PARTS = ("drift", "lag", "alerts_hour")
+PARTS = ("drift", "lag", "alerts", "alerts_hour")
 
 
 def part(name: str) -> Acceptance:
