@@ -60,7 +60,7 @@ def _ages(subject: Subject) -> list[Rule]:
 
 
 def _frozen(subject: Subject, timing: Timing) -> Alert:
-    """Not while a backlog drains: the oldest record is next, whatever its topic, so that the feed's newest wait with the others."""
+    """Not while a backlog drains: the oldest record is next, whatever its topic, and a feed's newest wait with the others."""
     return Alert(
         name="TidegateFeedFrozen",
         family="freshness",
