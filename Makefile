@@ -4,7 +4,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Where the environment forbids bytecode, every process of a target would compile all that it imports: 4 s of CPU for a worker.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help demo test lint bench accept faults clean
+.PHONY: help demo test drill lint bench accept faults clean
 
 help:            ## list the targets
 	@$(PYTHON) -c 'import re; [print(f"  make {a:8}{b}") for a, b in re.findall(r"^(\w+):.*## (.*)", open("Makefile").read(), re.M)]'
@@ -24,7 +24,10 @@ demo: .venv      ## run the main job on real data; ARGS="--seconds 60 --json FIL
 	@$(BIN)/tidegate demo $(ARGS)
 
 test: .venv      ## run the tests, in several processes; ARGS are pytest's, "-k name" or "-n 0" run in one
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not drill' $(ARGS)
+
+drill: .venv     ## put faults into running processes and see that the right alert comes, and no other; five minutes
+	$(BIN)/python -m pytest -n 0 -m drill tests/integration/test_alerts.py $(ARGS)
 
 lint: .venv      ## ruff, mypy strict, import contracts
 	$(BIN)/ruff check .

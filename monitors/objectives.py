@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from monitors.errors import ObjectiveError
 
 SHARES = ("scored", "fast", "fresh", "undrifted", "jobs")
+# These page at twice and again at five times what they allow: of 0.8 that would be more than all events.
+BURNING, BURNING_LEAST = ("scored", "fast", "fresh"), 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +41,15 @@ class Objectives:
     def __post_init__(self) -> None:
         for name in SHARES:
             share = getattr(self, name)
-            if share is not None and not 0 < share < 1:
-                raise ObjectiveError(f"objectives: {name} is {share}; give one above 0 and below 1, or None to drop it")
-        for name in ("rejected", "volume", "quality", "skew"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ObjectiveError(f"objectives: {name} is {getattr(self, name)}; give a share from 0 to 1")
-        if self.latency_seconds <= 0 or self.lag_seconds <= 0 or (self.model_age_days is not None and self.model_age_days <= 0):
+            least = BURNING_LEAST if name in BURNING else 0
+            if share is not None and not least < share < 1:
+                raise ObjectiveError(f"objectives: {name} is {share}; give one above {least:g} and below 1, or None to drop it")
+        for name in ("rejected", "skew"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ObjectiveError(f"objectives: {name} is {getattr(self, name)}; give a share from 0 to below 1")
+        for name in ("volume", "quality"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ObjectiveError(f"objectives: {name} is {getattr(self, name)}; give a share above 0, 1 at most")
+        above_zero = (self.latency_seconds, self.lag_seconds, 1 if self.model_age_days is None else self.model_age_days)
+        if not all(value > 0 for value in above_zero):
             raise ObjectiveError("objectives: latency_seconds, lag_seconds and model_age_days must be more than 0")

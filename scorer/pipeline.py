@@ -1,5 +1,6 @@
 """A pipeline: which event is scored, from which features, against which label. What users declare, with no behaviour."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -12,6 +13,8 @@ from monitors.objectives import Objectives
 from scorer.monitoring import Monitoring
 
 Task = Literal["binary", "multiclass", "regression"]
+# It becomes part of topics, Redis keys, consumer groups, files and PromQL.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Pipeline:
     cost_usd_per_hour: float | None = None
 
     def __post_init__(self) -> None:
+        self._check_names()
         if self.on_store_unavailable not in ("pause", "degrade"):
             raise DefinitionError(f'on_store_unavailable is {self.on_store_unavailable!r}; choose "pause" or "degrade"')
         if not (self.degrade_after_seconds > 0 and self.degrade_max_events >= 0):
@@ -67,3 +71,13 @@ class Pipeline:
             raise DefinitionError(
                 f"cost_usd_per_hour is {self.cost_usd_per_hour}; give what one worker costs an hour, more than 0"
             )
+
+    def _check_names(self) -> None:
+        for what, text in (("name", self.name), ("team", self.team)):
+            if not NAME.fullmatch(text) and (what == "name" or text):  # `tidegate doctor --production` asks for the team
+                raise DefinitionError(
+                    f"the pipeline's {what} is {text!r}; use letters, digits, '.', '_' and '-', 100 at most, "
+                    "beginning with a letter or digit"
+                )
+        if "{{" in self.owner or not self.owner.isprintable():  # it is a label of alerts, and Prometheus expands templates there
+            raise DefinitionError(f"the pipeline's owner is {self.owner!r}; give a name or address on one line, without '{{{{'")

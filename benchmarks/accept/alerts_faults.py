@@ -117,10 +117,10 @@ def feature_shifted(world: World) -> Iterator[None]:
 FAULTS = (
     Fault("1 % failures", "TidegateScoringBurn", "page", 0.2 * 3600 + 60, 10, events_failing),
     Fault("40 % rejects", "TidegateRejects", "page", 300 + 60, 10, records_malformed),
-    Fault("frozen feed", "TidegateFeedFrozen", "page", 60, 30, feed_frozen),
+    Fault("frozen feed", "TidegateFeedFrozen", "page", 60, 55, feed_frozen),
     Fault("feature shift", "TidegateDriftWithPredictions", "page", 0, 30, feature_shifted),
     Fault("Redis down", "TidegateStoreUnavailable", "page", 60, 15, redis_down),
     Fault("wrong version on one worker", "TidegateModelVersionWrong", "page", 120, 15, version_wrong),
     Fault("workers killed", "TidegateWorkerAbsent", "page", 120, 10, workers_killed),
-    Fault("no traffic", "TidegateTrafficStopped", "ticket", 900 + 300, 10, no_traffic),
+    Fault("no traffic", "TidegateVolumeLow", "page", 0.8 * 300 + 600, 10, no_traffic),
 )

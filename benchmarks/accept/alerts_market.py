@@ -10,8 +10,10 @@ from benchmarks.accept.alerts_pipeline import Order, Outcome, Quote
 USERS, SHOPS = 100, 20
 CHANNELS = ("web", "app", "phone")
 UNKNOWN_SHOP = "never-quoted"
-# Amounts and prices are independent draws: no window differs from the training's but by chance, or because a drill shifts it.
+# Amounts are independent draws, and a shop's price stays what it is: no window differs from the training's but by chance, or
+# because a drill shifts it. Prices that change would be served older, or in larger steps, while a backlog drains.
 MEAN, SPREAD = 100.0, 20.0
+PRICES = np.random.default_rng(0).normal(MEAN, SPREAD, SHOPS).tolist()
 RETURNED_ABOVE, NOISE = 10.0, 10.0  # by so much more than the price; a third of the orders
 
 
@@ -38,8 +40,7 @@ class Market:
     def quotes(self, times: Sequence[float]) -> list[Quote]:
         """One quote at each time, of one shop after the other."""
         numbers = itertools.islice(self._numbers, len(times))
-        prices = self._draws(len(times)).tolist()
-        return [Quote(f"q{n}", f"s{n % SHOPS}", price, at) for n, price, at in zip(numbers, prices, times, strict=True)]
+        return [Quote(f"q{n}", f"s{n % SHOPS}", PRICES[n % SHOPS], at) for n, at in zip(numbers, times, strict=True)]
 
     def outcomes(self, orders: Sequence[Order], quotes: Sequence[Quote]) -> list[Outcome]:
         """What becomes of orders: returned if they were dear beside the shop's last price before them. Both in order of time."""

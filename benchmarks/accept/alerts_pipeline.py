@@ -54,7 +54,7 @@ pipeline = Pipeline(
     model="drill",
     shards=4,
     monitoring=Monitoring(
-        window=WINDOW_EVENTS, minimum_events=100, decision_band=(0.02, 0.9), feed_ages={"shop_quotes": "20s"}, skew_share=0.0
+        window=WINDOW_EVENTS, minimum_events=100, decision_band=(0.02, 0.9), feed_ages={"shop_quotes": "45s"}, skew_share=0.0
     ),
     # Seconds that the rules' shortened windows do not shorten: what takes a process its time must be no breach by itself.
     objectives=Objectives(latency_seconds=5.0, lag_seconds=5.0),

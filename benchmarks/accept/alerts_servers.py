@@ -1,6 +1,7 @@
 """Prometheus and Alertmanager of Debian's packages, on loopback, with the embedded stack's verbs: start, stop, kill, restart."""
 
 import shutil
+import subprocess
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,6 +76,21 @@ class PrometheusServer(WebServer):
 
     name: ClassVar[str] = "Prometheus"
     file: ClassVar[str] = "prometheus.yml"
+
+    def __init__(self, configuration: str, files: Mapping[str, str] = MappingProxyType({}), past: str = "") -> None:
+        """`past`: samples in OpenMetrics' text that it has from its first start on; none younger than three hours."""
+        super().__init__(configuration, files)
+        self._past = past
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        if not self._past:
+            return
+        file = self.directory / "past.txt"
+        file.write_text(self._past)
+        write = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(file), str(self.directory / "data")]
+        subprocess.run(write, check=True, capture_output=True)
+        self._past = ""
 
     def _command(self) -> list[str]:
         return [

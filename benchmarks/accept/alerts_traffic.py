@@ -16,6 +16,7 @@ from streams.topics import QUIET
 
 STEP_SECONDS = 0.1
 FLUSH_SECONDS = 60.0
+BURST_STEP = 50  # orders
 MALFORMED = b'{"id": 17, "user": '
 
 
@@ -40,8 +41,11 @@ class Traffic(threading.Thread):
         self._flush()
 
     def burst(self, orders: int) -> None:
-        """So many orders at once."""
-        self._send(self.market.orders([time.time()] * orders))
+        """So many orders at once, with their share of quotes among them."""
+        for begin in range(0, orders, BURST_STEP):
+            step = min(BURST_STEP, orders - begin)
+            self._send(self.market.orders([time.time()] * step))
+            self._send(self.market.quotes([time.time()] * (step * self.quotes // self.orders)))
 
     def run(self) -> None:
         due = time.monotonic()

@@ -35,7 +35,10 @@ WORKERS = PARTITIONS = 2
 SLOW = ["--max-chunk-events", "20", "--in-flight", "1"]
 READY_SECONDS = 120.0  # 8 s on two quiet cores
 POLL_SECONDS = 0.2
+WEEK_SECONDS = 7 * 86_400
 PAGING = ("page", "escalate")
+JUDGED = "sum(tidegate_drift_windows_total)"
+WARM_WINDOWS = 8  # the monitor's first ones hold users who have not ordered yet
 TEAMS = """
 default: {team}
 heartbeat: {{webhook_configs: [{{url: "{sink}heartbeat", send_resolved: false}}]}}
@@ -133,6 +136,7 @@ def world(time_scale: float) -> Iterator[World]:
         found = _built(ending, time_scale, stack, Versions(hashes, settings), folder)
         found.wait_until_ready(*found.commands)
         found.traffic.start()  # only now: a backlog would be told of
+        found.wait(lambda: found.value(JUDGED) >= WARM_WINDOWS, READY_SECONDS, "the monitor's windows")
         found.started_seconds = time.monotonic() - began
         yield found
 
@@ -170,7 +174,7 @@ def _built(ending: ExitStack, time_scale: float, stack: Stack, versions: Version
     )
     alertmanager = ending.enter_context(AlertmanagerServer(routes))
     prometheus = ending.enter_context(
-        PrometheusServer(_prometheus(commands, alertmanager), files(pipeline, time_scale=time_scale))
+        PrometheusServer(_prometheus(commands, alertmanager), files(pipeline, time_scale=time_scale), _last_week(traffic.orders))
     )
     *workers, monitor, lag = commands
     return World(
@@ -208,3 +212,11 @@ def _prometheus(commands: list[Command], alertmanager: AlertmanagerServer) -> st
         "scrape_configs": [{"job_name": job, "static_configs": [{"targets": found}]} for job, found in jobs.items()],
     }
     return msgspec.yaml.encode(whole).decode()
+
+
+def _last_week(events_per_second: float) -> str:
+    """The same traffic a week ago, from two hours before now to three after, so that rules know what is usual."""
+    now = int(time.time()) - WEEK_SECONDS
+    labels = f'{{pipeline="{pipeline.name}"}}'
+    samples = [f"tidegate:events:rate_5m{labels} {events_per_second} {at}" for at in range(now - 7_200, now + 10_800, 30)]
+    return "\n".join(["# TYPE tidegate:events:rate_5m gauge", *samples, "# EOF", ""])

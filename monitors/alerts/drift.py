@@ -2,6 +2,7 @@
 
 from monitors.alerts.burn import WINDOWS, Budget, slow_burn, standing
 from monitors.alerts.rule import DAY, Alert, Recording, Rule, Timing
+from monitors.alerts.scoring import drained_lately
 from monitors.alerts.subject import DEBUG, ON_CALL, Subject
 
 DRIFT, TICKET = 2, 2  # monitors.monitor_metrics: STATES, SEVERITIES
@@ -31,7 +32,9 @@ def drift(subject: Subject, timing: Timing) -> list[Rule]:
             name="TidegateDriftWithPredictions",
             family="drift",
             severity="page",
-            expr=f"count by (pipeline) ({features}) and on (pipeline) count by (pipeline) ({predictions})",
+            # A feed's events and the scored ones come in other order while a backlog drains: features are older, or clumped.
+            expr=f"count by (pipeline) ({features}) and on (pipeline) count by (pipeline) ({predictions}) "
+            f"unless on (pipeline) {drained_lately(subject, timing)}",
             summary="{{ $value }} features drift, and the predictions with them",
             meaning="What changed reaches the decisions.",
             panel=(DEBUG, "Drift state by feature"),

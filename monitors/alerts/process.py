@@ -11,7 +11,7 @@ REBALANCES = 10  # of one worker in 15m; a rolling restart of four workers is ei
 
 def processes(subject: Subject, timing: Timing) -> list[Rule]:
     """Rules on the processes of the pipeline, and on the lag process, which has none."""
-    these = f'{{pipeline=~"|{subject.pipeline}"}}'
+    these = f'{{pipeline=~"|{subject.pipeline.replace(".", "[.]")}"}}'
     quarter = timing(15 * MINUTE)
     resident, limit = "tidegate_process_resident_memory_bytes", "tidegate_process_memory_limit_bytes"
     return [

@@ -1,10 +1,13 @@
 """`tidegate alerts render`: a pipeline's rules for Prometheus, with promtool's tests of them."""
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from streams.cli.errors import told_plainly
+from streams.cli.finite import FiniteRange
 from streams.loading import load_pipeline
 
 OUT = Path("deploy/prometheus")
@@ -25,7 +28,7 @@ Prometheus reads the new rules on SIGHUP, or by POST /-/reload where it was star
     "--time-scale",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(0.001, 1),
+    type=FiniteRange(0.001, 1),
     help="Below 1 shortens all windows and waits alike, to drill the same rules in less time. Such files have no tests.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; 1 where a file is missing or differs from what would be written.")
@@ -34,15 +37,23 @@ def render(pipelines: tuple[str, ...], out: Path, runbooks: str, time_scale: flo
     from streams.alerting import files
 
     with told_plainly():
-        texts = {
-            out / name: text for each in pipelines for name, text in files(load_pipeline(each), runbooks, time_scale).items()
-        }
+        loaded = [load_pipeline(each) for each in pipelines]
+        if twice := [name for name, times in Counter(each.name for each in loaded).items() if times > 1]:
+            raise click.ClickException(f"two of the files define a pipeline named {twice[0]!r}: each name is one file of rules")
+        texts = {out / name: text for each in loaded for name, text in files(each, runbooks, time_scale).items()}
     if check:
         stale = [path for path, text in texts.items() if not path.is_file() or path.read_text() != text]
         for path in stale:
             click.echo(f"{path} is not what the pipeline declares; run: tidegate alerts render {' '.join(pipelines)}", err=True)
         raise SystemExit(int(bool(stale)))
-    out.mkdir(parents=True, exist_ok=True)
-    for path, text in texts.items():
-        path.write_text(text)
-        click.echo(f"{path}: {text.count('- alert:')} alerts" if path.name.endswith(".rules.yml") else str(path))
+    _write(texts)
+
+
+def _write(texts: Mapping[Path, str]) -> None:
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            click.echo(f"{path}: {text.count('- alert:')} alerts" if path.name.endswith(".rules.yml") else str(path))
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from error

@@ -11,6 +11,7 @@ from monitors.routing import Teams, decode_teams, render
 from scorer.pipeline import Pipeline
 from streams.alerting import muted_by
 from streams.cli.errors import told_plainly
+from streams.cli.finite import FiniteRange
 from streams.loading import load_pipeline
 
 
@@ -25,9 +26,7 @@ The teams file, field by field: docs/routing.md"""
 @click.argument("teams", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("pipelines", nargs=-1, metavar="[PIPELINE]...")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write here instead of to stdout.")
-@click.option(
-    "--time-scale", default=1.0, type=click.FloatRange(0, min_open=True), help="Factor of every wait; drills shorten them."
-)
+@click.option("--time-scale", default=1.0, type=FiniteRange(0, min_open=True), help="Factor of every wait; drills shorten them.")
 def routes(teams: Path, pipelines: tuple[str, ...], out: Path | None, time_scale: float) -> None:
     """Render the configuration of an Alertmanager that tells the TEAMS of alerts of each PIPELINE.
 

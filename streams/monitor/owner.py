@@ -97,6 +97,7 @@ class Owner:
 
     async def on_revoked(self, tps: Set[TP]) -> None:
         self._watching = None
+        self._metrics.breaches(None)  # the next owner's to say: a count that stands still would page for ever
 
     # -- chunks
 

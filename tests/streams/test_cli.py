@@ -78,7 +78,7 @@ def test_train_says_what_history_it_lacks(tmp_path: Path) -> None:
     [
         (('task="binary"', 'task="binray"'), "'binray' is none of binary, multiclass, regression"),
         (('maturity="12h"', 'maturity="12 hours"'), "'12 hours' is not a duration"),
-        (('name="flight-delays"', 'name="flight delays"'), "cannot be a topic"),
+        (('name="flight-delays"', 'name="flight delays"'), "the pipeline's name is 'flight delays'; use letters"),
         (("score=Departure", 'score="Departure"'), "give the event's class itself"),
         (("value=lambda arrival: arrival.delay_minutes > LATE_MINUTES", "value=15"), "value= is a function"),
         (('aggregates=[Count], windows=["1h"]', 'aggregates=["count"], windows=["1h"]'), "is not a list of aggregates"),

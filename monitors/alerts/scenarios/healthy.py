@@ -98,7 +98,7 @@ def _workers(names: Names) -> dict[str, Values]:
         **{names.feed(feed.group): CLOCK for feed in names.subject.feeds},
         **{names.serves(3, instance): always(1) for instance in (1, 2)},
         names.worker("store_unavailable"): always(0),
-        names.worker("model_trained_timestamp_seconds", model="model"): always(0),
+        names.worker("model_trained_timestamp_seconds", model="model"): CLOCK,
         names.worker("model_load_failures_total", reason="hash"): always(0),
         names.worker("rebalances_total"): always(2),
     }

@@ -60,6 +60,7 @@ def _ordinary(names: Names) -> Scenario:
 
 
 def _absent(names: Names) -> list[Scenario]:
+    bound = names.subject.objectives.lag_seconds  # after the kill the lag is 120 s in two minutes, and pages five later
     monitor = [names.process("start_time_seconds", "monitor"), names.expects(3)]
     return [
         Scenario(
@@ -70,7 +71,7 @@ def _absent(names: Names) -> list[Scenario]:
                 19: [],
                 21: [],
                 23: ["TidegateWorkerAbsent"],
-                27: ["TidegateConsumerStalled", "TidegateLagHigh", "TidegateWorkerAbsent"],
+                27: ["TidegateConsumerStalled", *(["TidegateLagHigh"] if bound < 120 else []), "TidegateWorkerAbsent"],
             },
         ),
         Scenario(
@@ -96,17 +97,21 @@ def _absent(names: Names) -> list[Scenario]:
 
 def _lag(names: Names) -> list[Scenario]:
     seconds, records, status = names.lag("lag_seconds"), names.lag("lag_records"), names.lag("lag_status")
+    bound = names.subject.objectives.lag_seconds
     return [
         Scenario(
             name="workers fall behind and do not catch up: a page; over once they do",
             minutes=60,
-            changes={seconds: counts((10, 0), (30, 20), (60, -13)), records: counts((10, 0), (30, 400), (60, -260))},
+            changes={
+                seconds: counts((10, 0), (30, bound / 3), (60, -bound / 5)),
+                records: counts((10, 0), (30, 400), (60, -260)),
+            },
             fires={9: [], 14: [], 22: ["TidegateLagHigh"], 33: [], 59: []},
         ),
         Scenario(
-            name="400 s behind and catching up slowly: silence",
+            name=f"{7 * bound:g} s behind and catching up slowly: silence",
             minutes=60,
-            changes={seconds: counts((0.5, 800), (60, -6)), records: counts((0.5, 16_000), (60, -120))},
+            changes={seconds: counts((0.5, 14 * bound), (60, -bound / 10)), records: counts((0.5, 16_000), (60, -120))},
             fires={10: [], 30: [], 55: []},
         ),
         Scenario(
@@ -146,16 +151,16 @@ def _stores(names: Names) -> list[Scenario]:
 
 
 def _traffic(names: Names) -> list[Scenario]:
-    week = 7 * 24 * 60.0
+    week, declared = 7 * 24 * 60.0, names.subject.objectives
     scored, slow = (
         names.events("scored"),
         {names.worker("end_to_end_seconds_count", outcome="scored"): always(0), names.in_time: always(0)},
     )
     return [
         Scenario(
-            name="no events, though in the same hour last week there were: a page; a fifth of them: silence",
+            name="no events, though in the same hour last week there were: a page; somewhat more than declared: silence",
             minutes=week + 300,
-            changes={scored: counts((week + 60, 60), (week + 120, 15), (week + 200, 0)), **slow},
+            changes={scored: counts((week + 60, 60), (week + 120, 60 * min(1, 1.2 * declared.volume)), (week + 200, 0)), **slow},
             fires={week - 60: [], week + 30: [], week + 90: [], week + 180: ["TidegateVolumeLow"]},
             step_seconds=120,
             days=True,
@@ -165,7 +170,7 @@ def _traffic(names: Names) -> list[Scenario]:
             minutes=week + 200,
             changes={
                 scored: counts((week + 60, 60), (week + 200, 0)),
-                names.lag("lag_seconds"): holds((week + 60, 0), (week + 200, 90)),
+                names.lag("lag_seconds"): holds((week + 60, 0), (week + 200, 1.5 * declared.lag_seconds)),
                 names.lag("lag_records"): counts((week + 60, 0), (week + 200, -1)),
                 **slow,
             },

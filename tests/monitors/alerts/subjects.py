@@ -21,6 +21,38 @@ WHOLE = Subject(
     feeds=[Feed("weather_by_city", 600.0), Feed("stock_by_shop", 7_200.0)],
     has_band=True,
 )
+STRICT = Objectives(
+    scored=0.9999,
+    producer_errors=(),
+    rejected=0.0,
+    fast=0.99,
+    latency_seconds=0.05,
+    fresh=0.999,
+    undrifted=0.99,
+    jobs=0.99,
+    lag_seconds=5.0,
+    volume=0.6,
+    quality=1.0,
+    skew=0.0,
+    model_age_days=1.0,
+)
+LENIENT = Objectives(
+    scored=0.85,
+    producer_errors=("malformed", "oversize"),
+    rejected=0.5,
+    fast=0.82,
+    latency_seconds=5.0,
+    fresh=0.9,
+    undrifted=0.5,
+    jobs=0.5,
+    lag_seconds=600.0,
+    volume=0.01,
+    quality=0.3,
+    skew=0.6,
+    model_age_days=365.0,
+)
+BARE = Objectives(scored=None, fast=None, fresh=None, undrifted=None, jobs=None, model_age_days=None)
+VARIED = {"strict": STRICT, "lenient": LENIENT, "bare": BARE}
 
 
 def examples() -> list[Subject]:

@@ -88,7 +88,19 @@ def test_a_bound_between_two_buckets_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"scored": 1.0}, {"fast": 0.0}, {"rejected": 2.0}, {"lag_seconds": 0.0}, {"model_age_days": -1.0}]
+    "wrong",
+    [
+        {"scored": 1.0},
+        {"fast": 0.0},
+        {"fresh": 0.8},
+        {"rejected": 1.0},
+        {"skew": -0.1},
+        {"quality": 0.0},
+        {"volume": 1.1},
+        {"lag_seconds": 0.0},
+        {"lag_seconds": float("nan")},
+        {"model_age_days": -1.0},
+    ],
 )
 def test_objectives_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ObjectiveError, match=next(iter(wrong))):
@@ -183,3 +195,18 @@ def test_a_producer_error_that_no_dead_letter_can_have_is_refused(tmp_path: Path
     assert found.exit_code == 1
     assert "broken" in found.output
     assert "malformed" in found.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--time-scale", "nan"], "no finite number"),
+        (["--out", "/proc/rules"], "cannot be written"),
+        ([str(EXAMPLES["payments"])], "named 'payment-fraud'"),
+    ],
+)
+def test_what_cannot_be_rendered_is_told_in_a_line(arguments: list[str], words: str, tmp_path: Path) -> None:
+    where = [] if "--out" in arguments else ["--out", str(tmp_path)]
+    found = CliRunner().invoke(main, ["alerts", "render", str(EXAMPLES["payments"]), *where, *arguments])
+    assert found.exit_code in (1, 2)
+    assert words in found.output.splitlines()[-1]

@@ -1,13 +1,16 @@
 """Each alert fires when it should and stays silent when it should not: promtool says so, on the files that are committed."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from monitors.alerts import Subject, alerts, document, scenarios
 from monitors.alerts.scenarios.series import counts, holds
-from tests.monitors.alerts.subjects import RULES, WHOLE, examples, promtool
+from tests.monitors.alerts.subjects import EXAMPLES, RULES, VARIED, WHOLE, examples, promtool
+
+RECKONED = ("%", "killed", "behind", "checks", "differ", "freezes", "grows", "10 events")  # in the names of scenarios
 
 
 def run(folder: Path, file: str) -> subprocess.CompletedProcess[str]:
@@ -42,7 +45,22 @@ def test_scenarios_of_everything_optional_hold(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-@pytest.mark.parametrize("subject", [*examples(), WHOLE], ids=lambda subject: subject.pipeline)
+@pytest.mark.parametrize("name", ["strict", "lenient"])
+def test_scenarios_around_other_objectives_hold(name: str, tmp_path: Path) -> None:
+    """Those of minutes and hours that reckon with budgets and bounds."""
+    subject = replace(WHOLE, objectives=VARIED[name])
+    chosen = [each for each in scenarios.scenarios(subject) if not each.days and any(word in each.name for word in RECKONED)]
+    assert len(chosen) >= 12
+    (tmp_path / "shop.rules.yml").write_text(document(subject))
+    (tmp_path / "shop.test.yml").write_text(scenarios.test_file(subject, chosen))
+    found = run(tmp_path, "shop.test.yml")
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+SUBJECTS = [*examples(), WHOLE, *(replace(WHOLE, objectives=each) for each in VARIED.values())]
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=[*EXAMPLES, "whole", *VARIED])
 def test_every_alert_fires_in_one_scenario_and_is_silent_in_it_or_in_another_about_it(subject: Subject) -> None:
     """Silent in a scenario that makes it fire at another minute: a rule that always fires would fail there."""
     found = scenarios.scenarios(subject)
