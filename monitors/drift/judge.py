@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from monitors.drift.detectable import EXCESS_ALARM, Q_ALARM
 from monitors.drift.episode import FeatureMemory, Severity, State, alarms
 from monitors.drift.null import CHUNK_EVENTS_MIN, CHUNKS_MIN
-from monitors.drift.profile import FeatureProfile, Profile
+from monitors.drift.profile import PREDICTIONS, FeatureProfile, Profile
 from monitors.drift.season import SeasonContext
 from monitors.drift.statistics import Counts, Histograms, expected_psi, js_distance, occupied, psi, q_values, wasserstein
 from monitors.drift.tally import Tally
@@ -23,7 +24,8 @@ from monitors.drift.tally import Tally
 class Judgement:
     """One feature in one window; fields are those of the drift record (docs/topics.md). What cannot be said is None.
 
-    ``bins``, ``counts`` and ``reference_counts`` are of the bins that were compared: those that either side has rows in.
+    ``bins``, ``counts`` and ``reference_counts`` are of the bins that were compared: those that either side has rows in, of
+    predictions without the missing.
     """
 
     feature: str
@@ -117,13 +119,26 @@ def _measured(profile: Profile, tally: Tally, references: Sequence[Counts | None
 
 
 def _measure(feature: FeatureProfile, window: Counts, reference: Counts | None, enough: bool) -> _Measured:
-    if reference is None or not reference.sum() or not window.sum():
+    if reference is None:
         return _Measured()
-    used = occupied(window, reference)
+    used = _compared(feature, window, reference)
     pair = Histograms(window[used], reference[used])
+    if not pair.n or not pair.m:
+        return _Measured()
     value = psi(pair)
     p = feature.null.p(value, pair.n, pair.m) if feature.null is not None and enough else None
     return _Measured(value, value - expected_psi(pair.bins, pair.n, pair.m), p)
+
+
+def _compared(feature: FeatureProfile, window: Counts, reference: Counts) -> npt.NDArray[np.bool_]:
+    """Which bins are compared: of predictions not the missing, as an event without one failed, which is told of elsewhere.
+
+    Where the reference has none at all, as a regression has no decisions, missing is all there is to compare.
+    """
+    used = occupied(window, reference)
+    if feature.name in PREDICTIONS and reference[:-1].any():
+        used[-1] = False
+    return used
 
 
 def _verdict(
@@ -144,6 +159,8 @@ def _verdict(
 def _unknown(feature: FeatureProfile, n: int, minimum_events: int) -> str:
     if n < minimum_events:
         return f"{n} events; {minimum_events} are needed"
+    if feature.null is not None:
+        return "no event has a prediction"
     needed = CHUNKS_MIN * CHUNK_EVENTS_MIN
     return f"the reference has {feature.m} rows of it, and {needed} are needed to know what chance does; train on more"
 
@@ -173,7 +190,7 @@ def _judgement(
     verdict: _Verdict,
 ) -> Judgement:
     window, reference = tally.bins[place, : feature.bins], np.array(feature.counts)
-    used = occupied(window, reference)
+    used = _compared(feature, window, reference)
     number, coded, n = feature.kind == "number", feature.seen is not None, tally.n
     return Judgement(
         feature=feature.name,

@@ -7,11 +7,11 @@ from scipy.stats import false_discovery_control, wasserstein_distance
 
 from benchmarks.accept import drift_streams as streams
 from monitors.drift.judge import Judgement, judge
-from monitors.drift.profile import PREDICTIONS, Profile
+from monitors.drift.profile import CONFIDENCE, PREDICTIONS, SCORE, Profile
 from monitors.drift.reference import Windows, build_profile
 from monitors.drift.season import SeasonContext
 from monitors.drift.statistics import Floats
-from monitors.drift.tally import Tally
+from monitors.drift.tally import Binner, Tally
 
 NAN, INF = float("nan"), float("inf")
 
@@ -104,6 +104,28 @@ def test_out_of_range_and_missing_are_shares_of_the_window(profile: Profile) -> 
     rows[:10, 0], rows[10:30, 0], rows[30:60, 0] = -50.0, INF, NAN
     found = once(profile, rows)[0]
     assert (found.below_ratio, found.above_ratio, found.missing_ratio, found.unseen_ratio) == (0.01, 0.02, 0.03, None)
+
+
+def test_events_without_a_prediction_are_no_drift_of_predictions() -> None:
+    rows, scores = streams.values(100_000, 1), np.random.default_rng(8).random(100_000)
+    said = np.column_stack([scores, scores > 0.5, np.full(100_000, NAN)])  # confidences are never said
+    reference = build_profile(rows, np.arange(100_000.0), ["f"], ["number"], said, windows=Windows(events=1_000))
+
+    def judged(failed: int) -> dict[str, Judgement]:
+        window = np.column_stack([rows, said])[:1_000]
+        window[:failed] = NAN
+        tally = Tally.empty(reference)
+        Binner(reference).add(tally, window)
+        return {one.feature: one for one in judge(reference, tally, 0.0, 3_600.0, [], None, 200)[0]}
+
+    some = judged(50)
+    assert [some[name].state for name in ("f", *PREDICTIONS)] == ["warn", "ok", "ok", "ok"]
+    assert [some[name].missing_ratio for name in ("f", *PREDICTIONS)] == [0.05, 0.05, 0.05, 1.0]
+    assert sum(some[SCORE].counts) == 950
+    assert (some[CONFIDENCE].bins, some[CONFIDENCE].counts) == (["missing"], [1_000])
+    none = judged(1_000)
+    assert [none[name].state for name in ("f", *PREDICTIONS)] == ["warn", "unknown", "unknown", "ok"]
+    assert none[SCORE].why == "no event has a prediction"
 
 
 def odd_rows() -> list[Floats]:
