@@ -39,6 +39,8 @@ WEEK_SECONDS = 7 * 86_400
 PAGING = ("page", "escalate")
 JUDGED = "sum(tidegate_drift_windows_total)"
 WARM_WINDOWS = 8  # the monitor's first ones hold users who have not ordered yet
+# Pages that wait out their rule's `for`, or did until a moment ago: not yet, or just now, in Alertmanager.
+COMING = 'count(count_over_time(ALERTS{severity=~"page|escalate",alertstate="pending"}[2s]))'
 TEAMS = """
 default: {team}
 heartbeat: {{webhook_configs: [{{url: "{sink}heartbeat", send_resolved: false}}]}}
@@ -104,8 +106,8 @@ class World:
         return float(found[0]["value"][1]) if found else 0.0
 
     def wait_until_quiet(self, seconds: float = 90.0) -> float:
-        """Until nothing pages."""
-        return self.wait(lambda: not self.pages(), seconds, "no page")
+        """Until nothing pages, nor is about to."""
+        return self.wait(lambda: not self.value(COMING) and not self.pages(), seconds, "no page")
 
     def wait_until_ready(self, *commands: Command) -> None:
         self.wait(lambda: all(one.ready for one in commands), READY_SECONDS, f"{', '.join(one.title for one in commands)}")
