@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from featurestore.definitions import span
+from monitors.alerts import alerts
 from monitors.routing.render import WATCHDOG
+from scorer.pipeline import Pipeline
+from streams.alerting import subject_of
 from streams.alertmanager import ActiveAlert, Matcher
 from streams.errors import SilenceRefused
 
@@ -56,3 +60,19 @@ def refuse_escalation(wanted: Wanted, firing: Iterable[ActiveAlert]) -> None:
         raise SilenceRefused(
             f"{wanted.alert} escalates: it tells of loss that goes on; to silence it all the same add --escalations"
         )
+
+
+def refuse_unknown(wanted: Wanted, pipeline: Pipeline) -> None:
+    """SilenceRefused where the pipeline's rules have no such alert or family: its silence would take nothing."""
+    rules = alerts(subject_of(pipeline))
+    if wanted.alert is not None:
+        what, name, known = "alert", wanted.alert, {one.name for one in rules}
+    else:
+        what, name, known = "family", wanted.family or "", {one.family for one in rules}
+    if name in known:
+        return
+    near = ", ".join(get_close_matches(name, sorted(known), n=3))
+    hint = f"did you mean {near}?" if near else "docs/alerting.md lists them"
+    raise SilenceRefused(
+        f"{pipeline.name} declares no {what} {name} ({hint}); one of your own is silenced by the pipeline's name, not its file"
+    )

@@ -16,6 +16,7 @@ from streams.cli.first_command import FirstCommand
 from streams.settings import Settings
 
 if TYPE_CHECKING:
+    from scorer.pipeline import Pipeline
     from streams.alertmanager import ActiveAlert, Alertmanager, Silence
 
 PIPE_WIDTH = 200  # a pipe has no width to fold to
@@ -64,16 +65,19 @@ def add(
     escalations: bool,
     url: str | None,
 ) -> None:
-    """Silence an alert or a family of a PIPELINE (its name, or its file) from now on.
+    """Silence an alert or a family of a PIPELINE (its name, or its file, which says what alerts there are)
+    from now on.
 
     Prints what is muted now, the silence's end and its id. The Watchdog is never silenced.
     """
-    from streams.silencing import Wanted, refuse_escalation
+    from streams.silencing import Wanted, refuse_escalation, refuse_unknown
 
     with told_plainly():
-        wanted = Wanted(
-            pipeline=_name(pipeline), alert=alert, family=family, seconds=seconds(length), why=why, escalations=escalations
-        )
+        declared = _declared(pipeline)
+        name = pipeline if declared is None else declared.name
+        wanted = Wanted(pipeline=name, alert=alert, family=family, seconds=seconds(length), why=why, escalations=escalations)
+        if declared is not None:
+            refuse_unknown(wanted, declared)
         server = _server(url)
         refuse_escalation(wanted, server.alerts(wanted.matchers[:2]))
         begin = datetime.now(UTC)
@@ -84,13 +88,13 @@ def add(
     click.echo(f"silent until {end:%Y-%m-%d %H:%M} UTC: {made}\nto end it before: tidegate silence end {made}")
 
 
-def _name(pipeline: str) -> str:
-    """A pipeline's name, which alerts are labelled with; a file is loaded for it."""
+def _declared(pipeline: str) -> "Pipeline | None":
+    """The pipeline of a file; None where only a name is given."""
     if not pipeline.partition(":")[0].endswith(".py"):
-        return pipeline
+        return None
     from streams.loading import load_pipeline
 
-    return load_pipeline(pipeline).name
+    return load_pipeline(pipeline)
 
 
 def _server(url: str | None) -> "Alertmanager":

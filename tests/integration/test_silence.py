@@ -67,10 +67,24 @@ def test_a_family_is_silenced_without_its_escalations(server: AlertmanagerServer
 
 
 def test_a_file_stands_for_its_pipelines_name(server: AlertmanagerServer) -> None:
-    found = silence(
-        server, str(ROOT / "examples/payments/pipeline.py"), "--family", "freshness", "--for", "1h", "--why", "a test"
-    )
-    assert muted(found) == ["FeedFrozen (page)"]
+    found = silence(server, str(ROOT / "examples/payments/pipeline.py"), "--family", "lag", "--for", "1h", "--why", "a test")
+    assert sorted(muted(found)) == ["LagHigh (page)", "Stalled (page)"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--alert", "TidegateLagHihg"), "payment-fraud declares no alert TidegateLagHihg (did you mean TidegateLagHigh"),
+        (("--family", "zzz"), "payment-fraud declares no family zzz (docs/alerting.md lists them)"),
+    ],
+)
+def test_a_file_says_which_alerts_there_are(server: AlertmanagerServer, arguments: tuple[str, ...], words: str) -> None:
+    file = str(ROOT / "examples/payments/pipeline.py")
+    found = silence(server, file, *arguments, "--for", "1h", "--why", "a test")
+    assert found.exit_code == 1
+    assert words in found.output
+    assert Alertmanager(server.url).silences() == []
+    assert silence(server, file, "--alert", "TidegateLagHigh", "--for", "1h", "--why", "a test").exit_code == 0
 
 
 def test_silences_are_listed_and_ended(server: AlertmanagerServer) -> None:
